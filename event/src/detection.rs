@@ -1,0 +1,91 @@
+//! What a rule makes of an event.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CommuneId, DetectionId, EventId, FeedId, FormatName, Level, Timestamp};
+
+/// The rule that fired, as it was when it fired. ECS `rule.*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRef {
+    /// The Sigma rule's `id`, or a UUID derived from its title where it has none.
+    pub id: String,
+    /// The Sigma rule's `title`.
+    pub name: String,
+    /// The Sigma rule's `level`; `informational` where it has none.
+    pub level: Level,
+    /// First 12 hex digits of the SHA-256 of the rule's text: names its exact version.
+    pub version: String,
+    /// The Sigma rule's `tags`, e.g. `attack.t1003.001`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// A field that the rule looked at and the value that satisfied it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MatchedField {
+    /// The event's field, dotted ECS name; `event.original` for a keyword.
+    pub field: String,
+    /// The value in the event, as text, at most 1,024 characters of it.
+    pub value: String,
+}
+
+/// What sort of thing an incident is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntityKind {
+    /// A computer, ECS `host`.
+    Host,
+    /// A phone or tablet, ECS `device`.
+    Device,
+    /// A person's account, ECS `user`.
+    User,
+}
+
+impl EntityKind {
+    /// The lower-case word used in JSON and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Device => "device",
+            Self::User => "user",
+        }
+    }
+}
+
+/// A device or user that a detection concerns. Detections that share one join one incident.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Entity {
+    /// What it is.
+    pub kind: EntityKind,
+    /// Its name folded to lower case, so that `PC-01` and `pc-01` are one.
+    pub name: String,
+}
+
+/// A rule of ours fired on an event. Everything needed to judge it travels with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// From rule and event, so that matching again adds none.
+    pub id: DetectionId,
+    /// Whose event it was.
+    pub commune: CommuneId,
+    /// The feed that the event came by.
+    pub feed: FeedId,
+    /// The event's format.
+    pub format: FormatName,
+    /// The rule.
+    pub rule: RuleRef,
+    /// The event.
+    pub event_id: EventId,
+    /// When the event happened, by its own account.
+    pub timestamp: Timestamp,
+    /// When the event was received.
+    pub received: Timestamp,
+    /// When the rule was evaluated.
+    pub detected: Timestamp,
+    /// The devices and users concerned, sorted, without duplicates.
+    pub entities: Vec<Entity>,
+    /// What satisfied the rule, sorted.
+    pub matched: Vec<MatchedField>,
+    /// The normalised event as it was, `event.original` included.
+    pub event: serde_json::Value,
+}

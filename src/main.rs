@@ -1,0 +1,3 @@
+//! The `jacquemart` binary.
+
+fn main() {}
