@@ -86,12 +86,12 @@ pub enum AppendError {
         /// The bound.
         max_bytes: u64,
     },
-    /// One payload is larger than the bus carries.
+    /// One payload is larger than the bus carries, or the batch up to and with it is.
     #[error("payload {index} has {bytes} bytes, more than the {max_bytes} allowed")]
     TooLarge {
         /// Its place in the batch, from 0.
         index: usize,
-        /// Its size.
+        /// Its size, or that of the batch up to it.
         bytes: usize,
         /// The bound.
         max_bytes: usize,
@@ -124,6 +124,10 @@ pub enum BusError {
         /// What is wrong and how to mend it.
         reason: String,
     },
+    /// The caller asked for what the bus does not give: a second reader of a group, a group or
+    /// partition that the topic does not have.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// One payload with its place.
@@ -194,7 +198,7 @@ pub struct GroupLag {
 pub struct BusStatus {
     /// Per topic, partition and group.
     pub lags: Vec<GroupLag>,
-    /// Bytes on disk, where the bus knows.
+    /// Bytes that wait for the slowest of their readers, where the bus knows.
     pub used_bytes: u64,
     /// The bound on them; 0 where there is none.
     pub max_bytes: u64,
