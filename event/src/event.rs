@@ -328,6 +328,13 @@ impl EventBuilder {
         }
     }
 
+    /// Gives `to` the value that was pushed last too, sharing its bytes.
+    pub fn also(&mut self, to: FieldId) {
+        if let Some((_, val)) = self.entries.last().copied() {
+            self.entries.push((to, val));
+        }
+    }
+
     /// Gives `to` every value that `from` has now, sharing the bytes.
     pub fn alias(&mut self, to: FieldId, from: FieldId) {
         for index in 0..self.entries.len() {
@@ -341,6 +348,16 @@ impl EventBuilder {
     /// The first text value that `field` has now.
     pub fn get_str(&self, field: FieldId) -> Option<&str> {
         self.entries.iter().find_map(|(name, val)| match val {
+            Val::Str(span) if *name == field => {
+                Some(&self.text[span.start as usize..(span.start + span.len) as usize])
+            }
+            _ => None,
+        })
+    }
+
+    /// All text values that `field` has now.
+    pub fn get_all_str(&self, field: FieldId) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(move |(name, val)| match val {
             Val::Str(span) if *name == field => {
                 Some(&self.text[span.start as usize..(span.start + span.len) as usize])
             }

@@ -107,7 +107,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A namespace; `prefix` without the last dot.
+    /// A namespace; `prefix` without the last dot, or empty for names without one.
     pub fn new(prefix: &'static str) -> Self {
         Self { prefix, ids: RwLock::default() }
     }
@@ -124,7 +124,10 @@ impl Namespace {
         {
             return Some(*id);
         }
-        let id = FieldId::intern(&format!("{}.{key}", self.prefix))?;
+        let id = match self.prefix {
+            "" => FieldId::intern(key)?,
+            prefix => FieldId::intern(&format!("{prefix}.{key}"))?,
+        };
         self.ids.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.into(), id);
         Some(id)
     }
@@ -403,6 +406,43 @@ known_fields! {
     MTD_DEVICE_SECURITY_PATCH = "mtd.device.security_patch",
     MTD_DEVICE_BYOD = "mtd.device.byod",
     MTD_COMPLIANCE_STATUS = "mtd.compliance.status",
+    FILE_CODE_SIGNATURE_EXISTS = "file.code_signature.exists",
+    DLL_CODE_SIGNATURE_EXISTS = "dll.code_signature.exists",
+    PROCESS_PARENT_CODE_SIGNATURE_EXISTS = "process.parent.code_signature.exists",
+    PROCESS_USER_ID = "process.user.id",
+    PROCESS_REAL_USER_NAME = "process.real_user.name",
+    PROCESS_REAL_USER_ID = "process.real_user.id",
+    PROCESS_PARENT_USER_ID = "process.parent.user.id",
+    PROCESS_PARENT_REAL_USER_NAME = "process.parent.real_user.name",
+    PROCESS_PARENT_REAL_USER_ID = "process.parent.real_user.id",
+    DNS_ANSWERS_TYPE = "dns.answers.type",
+    REGISTRY_DATA_BYTES = "registry.data.bytes",
+    CONTAINER_ID = "container.id",
+    CONTAINER_NAME = "container.name",
+    CONTAINER_IMAGE_NAME = "container.image.name",
+    CLOUD_INSTANCE_ID = "cloud.instance.id",
+    ORCHESTRATOR_TYPE = "orchestrator.type",
+    THREAT_INDICATOR_CONFIDENCE = "threat.indicator.confidence",
+    THREAT_SOFTWARE_TYPE = "threat.software.type",
+    WINLOG_RELATED_ACTIVITY_ID = "winlog.related_activity_id",
+    WINLOG_TIME_CREATED = "winlog.time_created",
+    WINLOG_USER_TYPE = "winlog.user.type",
+    /// What Microsoft's documentation calls the event.
+    WINLOG_EVENT_TITLE = "winlog.event_title",
+    /// The same bytes as `message`, in the vendor's namespace.
+    WINLOG_MESSAGE = "winlog.message",
+    WINLOG_LOGON_FAILURE_SUB_STATUS = "winlog.logon.failure.sub_status",
+    USER_EFFECTIVE_DOMAIN = "user.effective.domain",
+    PROCESS_USER_DOMAIN = "process.user.domain",
+    THREAT_ENRICHMENTS_MATCHED_OCCURRED = "threat.enrichments.matched.occurred",
+    THREAT_INDICATOR_FILE_CREATED = "threat.indicator.file.created",
+    THREAT_INDICATOR_FILE_SIZE = "threat.indicator.file.size",
+    THREAT_INDICATOR_FILE_CODE_SIGNATURE_SIGNING_ID = "threat.indicator.file.code_signature.signing_id",
+    SENTINELONE_THREAT_CONFIDENCE_LEVEL = "sentinelone.threat.confidence_level",
+    SENTINELONE_THREAT_MITIGATION_STATUS = "sentinelone.threat.mitigation_status",
+    SENTINELONE_THREAT_ANALYST_VERDICT = "sentinelone.threat.analyst_verdict",
+    /// What a relay left before the record proper.
+    LOG_PREAMBLE = "log.preamble",
 }
 
 #[cfg(test)]

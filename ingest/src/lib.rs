@@ -1,6 +1,8 @@
 //! From the wire to the bus, and from raw bytes to events.
 
 pub mod bus;
+pub mod collect;
 mod feeds;
+pub mod formats;
 
 pub use feeds::Feeds;

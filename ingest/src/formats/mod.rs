@@ -1,0 +1,142 @@
+//! Formats: what a vendor's records mean.
+//!
+//! Enters: a [`Record`] with the name of its format. Leaves: exactly one [`Event`], with ECS
+//! fields and every value of the original under the vendor's namespace. What cannot be
+//! decoded leaves as `event.kind: pipeline_error` with the reason; nothing panics and nothing
+//! is dropped. Ignored: where the record came from, and what rules make of it.
+
+mod cloud_funnel;
+mod json;
+mod mapping;
+mod pradeo;
+mod sentinelone;
+mod sheet;
+mod text;
+mod windows;
+
+use std::borrow::Cow;
+
+use event::{Decode, Event, EventBuilder, EventId, Record};
+
+use self::{json::Json, sheet::Sheet};
+
+/// The decoder of one vendor shape.
+///
+/// Total and pure, as [`Decode`] is: one event for every record, the same each time.
+pub trait Format: Send + Sync {
+    /// What feeds call it, e.g. `windows`.
+    fn name(&self) -> &'static str;
+
+    /// What it takes, in one line, for people who choose a format.
+    fn describe(&self) -> &'static str;
+
+    /// The event that the builder's record stands for.
+    fn decode(&self, builder: EventBuilder) -> Event;
+}
+
+/// The formats that this program knows.
+pub struct Formats {
+    /// Few, so a search is as fast as a map.
+    formats: Vec<Box<dyn Format>>,
+}
+
+impl Formats {
+    /// All formats that are built in.
+    pub fn builtin() -> Self {
+        Self {
+            formats: vec![
+                Box::new(windows::Windows::new()),
+                Box::new(cloud_funnel::CloudFunnel::new()),
+                Box::new(sentinelone::SentinelOne::new()),
+                Box::new(pradeo::Pradeo::new()),
+            ],
+        }
+    }
+
+    /// Their names, sorted.
+    pub fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.formats.iter().map(|format| format.name()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The format called `name`.
+    pub fn get(&self, name: &str) -> Option<&dyn Format> {
+        self.formats.iter().find(|format| format.name() == name).map(AsRef::as_ref)
+    }
+}
+
+impl Decode for Formats {
+    fn decode(&self, record: Record, id: EventId) -> Event {
+        let name = record.format.clone();
+        let builder = EventBuilder::new(record, id);
+        match self.get(name.as_str()) {
+            Some(format) => format.decode(builder),
+            None => builder.build_pipeline_error(&format!(
+                "the format {:?} is not known; known are {}",
+                name.as_str(),
+                self.names().join(", ")
+            )),
+        }
+    }
+}
+
+/// How a decoding went: `Err` is the reason why it is no event.
+struct Outcome(Result<(), String>);
+
+impl Outcome {
+    fn finish(self, sheet: Sheet) -> Event {
+        match self.0 {
+            Ok(()) => sheet.build(),
+            Err(reason) => sheet.fail(&format!("failed to decode the record: {reason}")),
+        }
+    }
+}
+
+/// What may stand before the object, in bytes: a syslog header that a relay left.
+const PREAMBLE_BYTES_MAX: usize = 1_024;
+
+/// Parses the record as one JSON object and hands it to `read`. Bytes that are not UTF-8 show
+/// as U+FFFD and the event is tagged `invalid_utf8`; what a relay left before the object is
+/// kept in `log.preamble`.
+fn with_object(
+    sheet: &mut Sheet,
+    read: impl FnOnce(&mut Sheet, &Json<'_>) -> Result<(), String>,
+) -> Outcome {
+    let raw = sheet.raw();
+    let text = String::from_utf8_lossy(&raw);
+    if let Cow::Owned(_) = text {
+        sheet.add(event::fields::TAGS, "invalid_utf8");
+    }
+    let (preamble, body) = split_preamble(&text);
+    if !preamble.is_empty() {
+        sheet.add(event::fields::LOG_PREAMBLE, preamble);
+    }
+    if body.is_empty() {
+        return Outcome(Err("it is empty".to_owned()));
+    }
+    Outcome(match Json::parse(body) {
+        Ok(json @ Json::Object(_)) => read(sheet, &json),
+        Ok(Json::Array(items)) => match items.as_slice() {
+            [one @ Json::Object(_)] => read(sheet, one),
+            _ => Err(format!(
+                "it is an array of {}; send its members as records of their own",
+                items.len()
+            )),
+        },
+        Ok(_) => Err("it is JSON, but no object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// What stands before the JSON object, and the object.
+fn split_preamble(text: &str) -> (&str, &str) {
+    let text = text.trim_start_matches('\u{feff}').trim_matches([' ', '\t', '\r', '\n', '\0']);
+    if text.starts_with(['{', '[']) {
+        return ("", text);
+    }
+    match text.find('{') {
+        Some(at) if at <= PREAMBLE_BYTES_MAX => (text[..at].trim(), &text[at..]),
+        _ => ("", text),
+    }
+}
