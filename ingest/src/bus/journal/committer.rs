@@ -12,8 +12,9 @@ use super::{
     disk::is_out_of_space,
     frame::{Frame, HEADER_BYTES, Header, encode_data, encode_mark},
     lock,
-    log::{Log, Pending, spot},
+    log::{Log, spot},
     segment::{Previous, SEGMENT_HEADER_BYTES, Segment},
+    state::Pending,
 };
 use crate::bus::{AppendError, Appended};
 

@@ -2,7 +2,6 @@
 //! that writes it and the readers.
 
 use std::{
-    collections::VecDeque,
     io,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -12,18 +11,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     cache::Cache,
     cursors::CursorFile,
-    frame::{ALIGN, Frame, HEADER_BYTES, Header, Kind, Spot, frame_bytes},
+    frame::{ALIGN, Frame, Spot, frame_bytes},
     lock,
-    quarantine::{Damage, Quarantine},
-    scan::{Item, Scanner, next_whole},
+    quarantine::Quarantine,
     segment::{Home, Segment},
+    state::{GroupState, Pending, State},
 };
-use crate::bus::{AppendError, Appended, Group, GroupLag};
+use crate::bus::{AppendError, Appended, GroupLag};
 
 /// Bytes that one group commit takes together, unless its first batch alone is larger.
 const GROUP_BYTES_MAX: u64 = 8 << 20;
@@ -42,28 +41,6 @@ pub(super) struct Limits {
     pub(super) keep_bytes_min: u64,
 }
 
-/// A batch that waits for the committer.
-pub(super) struct Pending {
-    pub(super) payloads: Vec<Bytes>,
-    /// Bytes of its frame.
-    pub(super) bytes: u64,
-    done: oneshot::Sender<Result<Appended, AppendError>>,
-    /// Gives its room back once the batch is settled.
-    _room: OwnedSemaphorePermit,
-}
-
-impl Pending {
-    /// Tells the caller. One that stopped waiting needs to know nothing.
-    pub(super) fn settle(self, result: Result<Appended, AppendError>) {
-        let _ = self.done.send(result);
-    }
-
-    /// Whether the caller stopped waiting.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.done.is_closed()
-    }
-}
-
 /// What readers wait on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tail {
@@ -80,94 +57,6 @@ pub(super) struct Counters {
     pub(super) batches: AtomicU64,
     pub(super) payloads: AtomicU64,
     pub(super) bytes: AtomicU64,
-}
-
-pub(super) struct GroupState {
-    pub(super) group: Group,
-    pub(super) committed: u64,
-    /// Bytes of the log before the committed offset.
-    pub(super) passed_bytes: u64,
-    pub(super) has_reader: bool,
-}
-
-pub(super) struct State {
-    pub(super) segments: VecDeque<Arc<Segment>>,
-    pub(super) groups: Vec<GroupState>,
-    queue: VecDeque<Pending>,
-    /// Bytes of frames accepted and not yet settled.
-    queued_bytes: u64,
-    /// The offset after the last durable payload.
-    pub(super) end: u64,
-    /// Bytes of the log that are durable.
-    pub(super) end_bytes: u64,
-    closing: bool,
-    stopped: Option<String>,
-    full_disk: Option<(Instant, String)>,
-}
-
-impl State {
-    pub(super) fn new(
-        segments: VecDeque<Arc<Segment>>,
-        groups: Vec<GroupState>,
-        end: u64,
-        end_bytes: u64,
-    ) -> Self {
-        Self {
-            segments,
-            groups,
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            end,
-            end_bytes,
-            closing: false,
-            stopped: None,
-            full_disk: None,
-        }
-    }
-
-    /// Bytes that the slowest group has not passed, those accepted included.
-    pub(super) fn used_bytes(&self) -> u64 {
-        let passed = self.groups.iter().map(|group| group.passed_bytes).min();
-        self.end_bytes.saturating_sub(passed.unwrap_or(self.end_bytes)) + self.queued_bytes
-    }
-
-    /// The segment that holds `offset`, or the first one.
-    pub(super) fn segment_of(&self, offset: u64) -> Option<Arc<Segment>> {
-        let after = self.segments.partition_point(|segment| segment.base <= offset);
-        self.segments.get(after.saturating_sub(1)).cloned()
-    }
-
-    /// Bytes of the log before `offset`, at most a step of the index too few.
-    pub(super) fn bytes_before(&self, offset: u64) -> u64 {
-        if offset >= self.end {
-            return self.end_bytes;
-        }
-        self.segment_of(offset).map_or(0, |segment| segment.start_bytes + segment.near(offset).1)
-    }
-
-    /// Why appends are refused at the moment, whatever their size.
-    pub(super) fn refusal(&self) -> Option<String> {
-        let full_disk = self.full_disk.as_ref().map(|(_, reason)| reason.clone());
-        let closing = self.closing.then(|| "it is shutting down".to_owned());
-        self.stopped.clone().or(closing).or(full_disk)
-    }
-
-    fn admit(&self, bytes: u64, limits: &Limits) -> Result<(), AppendError> {
-        if let Some(reason) = &self.stopped {
-            return Err(AppendError::Stopped(reason.clone()));
-        }
-        if self.closing {
-            return Err(AppendError::Stopped("it is shutting down".to_owned()));
-        }
-        let used_bytes = self.used_bytes();
-        if self.full_disk.as_ref().is_some_and(|(until, _)| Instant::now() < *until) {
-            return Err(AppendError::Full { used_bytes, max_bytes: used_bytes });
-        }
-        if used_bytes + bytes > limits.share_bytes_max {
-            return Err(AppendError::Full { used_bytes, max_bytes: limits.share_bytes_max });
-        }
-        Ok(())
-    }
 }
 
 /// The log of one topic.
@@ -414,76 +303,6 @@ impl Log {
         let at = state.segments.partition_point(|segment| segment.base <= base);
         state.segments.get(at).cloned()
     }
-
-    /// Moves damage that begins at `from` aside, up to the next whole frame or `limit`, and
-    /// gives the place to go on from. `next` is the offset expected there.
-    pub(super) fn mend(
-        &self,
-        segment: &Arc<Segment>,
-        from: u64,
-        limit: u64,
-        next: u64,
-        header: Option<Header>,
-    ) -> io::Result<u64> {
-        let _one = lock(&self.repair);
-        // Another reader may have mended it meanwhile.
-        let mut again = Scanner::new(Arc::clone(segment), from, limit, next);
-        if !matches!(again.next()?, Item::Bad(_)) {
-            return Ok(from);
-        }
-        let after = next_whole(segment, from + ALIGN, limit, limit, next)?;
-        let to = after.map_or(limit, |header| header.pos);
-        let known = header.filter(|header| header.first >= next).map(|header| header.next_offset());
-        let resumes = match (after, self.segment_after(segment.base)) {
-            (Some(header), _) => header.first,
-            (None, Some(following)) => following.base,
-            (None, None) => known.unwrap_or(next).max(self.tail.borrow().end),
-        };
-        set_aside(&self.home, &self.quarantine, segment, from..to, next..resumes, "")?;
-        Ok(to)
-    }
-}
-
-/// Copies a damaged range to the quarantine and puts a gap frame in its place, so that the
-/// damage is found once and its offsets are never given out again.
-pub(super) fn set_aside(
-    home: &Home,
-    quarantine: &Quarantine,
-    segment: &Segment,
-    range: std::ops::Range<u64>,
-    lost: std::ops::Range<u64>,
-    remark: &str,
-) -> io::Result<()> {
-    let count = lost.end.saturating_sub(lost.start);
-    quarantine.put(&Damage {
-        label: &format!("{}-{:020}", home.topic.as_str(), segment.base),
-        file: &segment.file,
-        path: &segment.path,
-        from: range.start,
-        to: range.end,
-        what: format!(
-            "no whole frame here; {count} records lost, offsets {}..{}{remark}",
-            lost.start, lost.end
-        ),
-    })?;
-    let Some(body_bytes) = (range.end - range.start).checked_sub(HEADER_BYTES as u64) else {
-        // Too short for a frame, so it is the rest of a segment that lost its end.
-        return Ok(());
-    };
-    let header = Header {
-        kind: Kind::Gap,
-        body_bytes: body_bytes.try_into().unwrap_or(u32::MAX),
-        count: count.try_into().unwrap_or(u32::MAX),
-        first: lost.start,
-        pos: range.start,
-        durable: range.start,
-        body_crc: 0,
-    };
-    if segment.file.metadata()?.len() < range.end {
-        segment.file.set_len(range.end)?;
-    }
-    home.disk.write_all_at(&segment.file, &header.encode(segment.salt), range.start)?;
-    home.disk.sync_data(&segment.file)
 }
 
 /// Where the next frame of a segment goes.

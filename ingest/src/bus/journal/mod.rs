@@ -66,7 +66,6 @@
 
 use std::{
     fs::File,
-    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread::JoinHandle,
 };
@@ -79,7 +78,7 @@ use tokio::sync::{Semaphore, watch};
 use self::{
     cache::Cache,
     committer::Committer,
-    log::{Counters, Limits, Log, Tail},
+    log::{Counters, Log, Tail},
     meta::Meta,
     quarantine::Quarantine,
     reader::JournalReader,
@@ -90,140 +89,27 @@ use super::{AppendError, Appended, Bus, BusError, BusStatus, Group, Reader, Topi
 
 mod cache;
 mod committer;
+mod config;
 mod cursors;
 mod disk;
+mod error;
 mod frame;
 mod log;
+mod mend;
 mod meta;
 mod quarantine;
 mod reader;
 mod recovery;
 mod scan;
 mod segment;
+mod state;
 
+pub use config::JournalConfig;
 pub use disk::{Disk, SystemDisk};
+pub use error::OpenError;
 
 /// Version of everything the journal writes.
 const VERSION: u32 = 1;
-/// Less is not worth a file.
-const SEGMENT_BYTES_MIN: u64 = 64 << 10;
-/// A gap frame must be able to span a segment.
-const SEGMENT_BYTES_MAX: u64 = 2 << 30;
-/// A frame must fit the lengths in its header with room to spare.
-const BATCH_BYTES_MAX: u64 = 1 << 30;
-
-/// Where a journal lies and how large it may grow.
-#[derive(Clone, Debug)]
-pub struct JournalConfig {
-    /// Its folder; created where missing.
-    pub dir: PathBuf,
-    /// What may wait for the slowest group, both topics together. Default 8 GiB.
-    pub journal_bytes_max: u64,
-    /// Bytes of a segment file; smaller where the journal is. Default 128 MiB.
-    pub segment_bytes: u64,
-    /// Default 8 MiB.
-    pub payload_bytes_max: usize,
-    /// Bytes of one append with 4 for each payload; at most half a topic's share. Default
-    /// 256 MiB.
-    pub batch_bytes_max: u64,
-    /// Bytes of batches that wait for the committer, for each topic; a caller beyond waits.
-    /// Default 64 MiB.
-    pub pending_bytes_max: u32,
-    /// Bytes of the newest batches kept in memory for each topic. Default 32 MiB.
-    pub tail_cache_bytes_max: usize,
-    /// Bytes kept on disk for each topic although every group has passed them. Default 0.
-    pub keep_bytes_min: u64,
-}
-
-impl JournalConfig {
-    /// The defaults, in `dir`.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            journal_bytes_max: 8 << 30,
-            segment_bytes: 128 << 20,
-            payload_bytes_max: 8 << 20,
-            batch_bytes_max: 256 << 20,
-            pending_bytes_max: 64 << 20,
-            tail_cache_bytes_max: 32 << 20,
-            keep_bytes_min: 0,
-        }
-    }
-
-    fn share_bytes_max(&self, topic: Topic) -> u64 {
-        let detections = self.journal_bytes_max / 8;
-        match topic {
-            Topic::Records => self.journal_bytes_max - detections,
-            Topic::Detections => detections,
-        }
-    }
-
-    fn limits(&self, topic: Topic) -> Limits {
-        let share_bytes_max = self.share_bytes_max(topic);
-        let batch_bytes_max = self.batch_bytes_max.min(BATCH_BYTES_MAX).min(share_bytes_max / 2);
-        let payload_bytes_max =
-            self.payload_bytes_max.min(usize::try_from(batch_bytes_max).unwrap_or(usize::MAX));
-        Limits {
-            share_bytes_max,
-            payload_bytes_max,
-            batch_bytes_max,
-            pending_bytes_max: self.pending_bytes_max.max(1),
-            keep_bytes_min: self.keep_bytes_min,
-        }
-    }
-
-    /// A quarter of the share at most, so that retention can follow the readers closely.
-    fn segment_bytes(&self, topic: Topic) -> u64 {
-        let bytes = self.segment_bytes.min(self.share_bytes_max(topic) / 4);
-        bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
-    }
-}
-
-/// Why a journal could not be opened. The texts complete "failed to open the journal: …".
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("{dir} is in use by another process (pid {holder}); stop that one first")]
-    Locked {
-        /// The folder.
-        dir: String,
-        /// Who has it, as far as known.
-        holder: String,
-    },
-    /// A later version of this program wrote it.
-    #[error(
-        "{path} has format version {version}, this program reads version {VERSION}; run the \
-         version that wrote it or a later one"
-    )]
-    Newer {
-        /// The file.
-        path: String,
-        /// Its version.
-        version: u32,
-    },
-    /// What is there is no journal, or not this one's.
-    #[error("{path}: {reason}")]
-    Format {
-        /// The file.
-        path: String,
-        /// What is wrong and how to mend it.
-        reason: String,
-    },
-    /// The disk said no.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file or folder.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-impl OpenError {
-    fn newer(path: &Path, version: u32) -> Self {
-        Self::Newer { path: path.display().to_string(), version }
-    }
-}
 
 /// What a journal has done since it was opened, both topics together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

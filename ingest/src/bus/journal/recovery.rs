@@ -14,10 +14,12 @@ use super::{
     cursors::CursorFile,
     disk::{is_out_of_space, sync_dir},
     frame::{ALIGN, HEADER_BYTES, Header, Kind, encode_mark},
-    log::{GroupState, State, set_aside, spot},
+    log::spot,
+    mend::set_aside,
     quarantine::{Damage, Quarantine},
     scan::{Item, Scanner, last_nonzero, next_whole},
     segment::{Home, Previous, SEGMENT_HEADER_BYTES, Segment},
+    state::{GroupState, State},
 };
 
 const HEADER: u64 = HEADER_BYTES as u64;
