@@ -1,0 +1,32 @@
+//! What the sender is told of its records.
+
+use serde::Serialize;
+
+/// One record that was turned away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Rejection {
+    /// Its place among the records of the body, from 0; blank lines do not count.
+    pub(super) record: u64,
+    /// The line of the (decompressed) body that it begins on, from 1.
+    pub(super) line: u64,
+    /// What is wrong with it.
+    pub(super) reason: String,
+}
+
+/// The answer to a body that could be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Receipt {
+    /// Records that are durable on the bus.
+    pub(super) accepted: u64,
+    /// Records that were turned away and stay with the sender.
+    pub(super) rejected_count: u64,
+    /// The first of them, up to `answer_rejections_max`, in the order of the body.
+    pub(super) rejected: Vec<Rejection>,
+    /// Where the bus failed in the middle: the first record that is not on it. Those before it
+    /// are settled, sending them again would double them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resume_at_record: Option<u64>,
+    /// The line that this record begins on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resume_at_line: Option<u64>,
+}

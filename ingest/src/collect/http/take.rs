@@ -1,0 +1,166 @@
+//! From a body to records on the bus.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use event::{Feed, Timestamp};
+
+use super::{
+    HttpDoor,
+    answer::{Receipt, Rejection},
+    buffer::Buffer,
+    coding::Coding,
+    limits::HttpLimits,
+    problem::Refusal,
+    split::{Fault, Piece, Pieces, SplitLimits, Unsplittable, split},
+};
+use crate::{
+    bus::{AppendError, Bus},
+    collect::{
+        admission::{Admission, Admitted},
+        append::{append, encode},
+    },
+};
+
+/// What a record takes in memory beside its bytes: its place, its envelope, its handle.
+const RECORD_OVERHEAD_BYTES: usize = 192;
+
+/// A body with its records found, and the part of the budget that they take.
+pub(super) struct Batch {
+    body: Bytes,
+    pieces: Pieces,
+    _admitted: Admitted,
+}
+
+/// Undoes the coding and finds the records. What takes long happens off the async workers.
+pub(super) async fn unpack(
+    body: Buffer,
+    coding: Coding,
+    limits: &HttpLimits,
+    admission: &Admission,
+) -> Result<Batch, Refusal> {
+    if coding == Coding::Identity && body.as_slice().len() <= limits.inline_bytes_max {
+        return unpack_now(body, coding, limits, admission);
+    }
+    let (limits, admission) = (limits.clone(), admission.clone());
+    tokio::task::spawn_blocking(move || unpack_now(body, coding, &limits, &admission))
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "failed to unpack a body");
+            Refusal::Internal
+        })?
+}
+
+fn unpack_now(
+    body: Buffer,
+    coding: Coding,
+    limits: &HttpLimits,
+    admission: &Admission,
+) -> Result<Batch, Refusal> {
+    let (body, mut admitted) = coding.undo(body, limits, admission)?.into_parts();
+    let split_limits = SplitLimits {
+        record_bytes_max: limits.record_bytes_max,
+        batch_records_max: limits.batch_records_max,
+        rejections_max: limits.answer_rejections_max,
+    };
+    let pieces = split(&body, split_limits).map_err(|error| match error {
+        Unsplittable::TooManyRecords => {
+            Refusal::TooManyRecords { records_max: limits.batch_records_max }
+        }
+        Unsplittable::Utf16 => Refusal::Utf16,
+    })?;
+    // One append's worth is encoded at a time, so that is all that the copies ever take.
+    let overhead = pieces.good.len() * RECORD_OVERHEAD_BYTES;
+    if !admitted.try_grow(body.len().min(limits.append_bytes_max) + overhead) {
+        return Err(Refusal::Busy { retry: limits.busy_retry_after });
+    }
+    Ok(Batch { body: body.into(), pieces, _admitted: admitted })
+}
+
+/// Appends the records in as few batches as the bounds allow and tells what became of each.
+pub(super) async fn hand_over(
+    batch: Batch,
+    bus: &dyn Bus,
+    feed: &Arc<Feed>,
+    door: &HttpDoor,
+) -> Result<Receipt, Refusal> {
+    let Batch { body, pieces, .. } = &batch;
+    for (fault, count) in Fault::ALL.iter().zip(pieces.faults).filter(|(_, count)| *count > 0) {
+        door.metrics.rejected(Some(feed), fault.as_str(), count);
+    }
+    let mut receipt = Receipt {
+        rejected_count: pieces.rejected_count(),
+        rejected: pieces.rejected.clone(),
+        ..Receipt::default()
+    };
+    let failure = append_all(body, &pieces.good, bus, feed, door, &mut receipt).await;
+    receipt.rejected.sort_by_key(|rejection| rejection.record);
+    receipt.rejected.truncate(door.limits.answer_rejections_max);
+    match failure {
+        Some(error) => Err(Refusal::Bus {
+            error,
+            retry: door.limits.bus_retry_after,
+            receipt: Some(Box::new(receipt)),
+        }),
+        None if receipt.accepted == 0 && receipt.rejected_count > 0 => {
+            Err(Refusal::NothingAcceptable(Box::new(receipt)))
+        }
+        None => Ok(receipt),
+    }
+}
+
+async fn append_all(
+    body: &Bytes,
+    pieces: &[Piece],
+    bus: &dyn Bus,
+    feed: &Arc<Feed>,
+    door: &HttpDoor,
+    receipt: &mut Receipt,
+) -> Option<AppendError> {
+    let received = Timestamp::now();
+    let mut left = pieces;
+    while !left.is_empty() {
+        let (chunk, rest) = left.split_at(chunk_len(left, &door.limits));
+        let payloads: Vec<Bytes> = chunk
+            .iter()
+            .map(|piece| encode(feed, received, body.slice(piece.range.clone())))
+            .collect();
+        let done = append(bus, feed, &payloads).await;
+
+        let accepted = (done.settled - done.refused.len()) as u64;
+        let settled_bytes: usize = chunk[..done.settled].iter().map(|p| p.range.len()).sum();
+        let refused_bytes: usize = done.refused.iter().map(|r| chunk[r.index].range.len()).sum();
+        if accepted > 0 {
+            door.metrics.accepted(feed, accepted, (settled_bytes - refused_bytes) as u64);
+        }
+        receipt.accepted += accepted;
+        for refused in done.refused {
+            let Piece { record, line, .. } = chunk[refused.index];
+            door.metrics.rejected(Some(feed), Fault::TooLarge.as_str(), 1);
+            receipt.rejected_count += 1;
+            receipt.rejected.push(Rejection { record, line, reason: refused.reason });
+        }
+        if let Some(error) = done.failure {
+            let resume = chunk.get(done.settled);
+            receipt.resume_at_record = resume.map(|piece| piece.record);
+            receipt.resume_at_line = resume.map(|piece| piece.line);
+            return Some(error);
+        }
+        left = rest;
+    }
+    None
+}
+
+/// How many of `pieces` go into the next append; at least one.
+fn chunk_len(pieces: &[Piece], limits: &HttpLimits) -> usize {
+    let mut bytes = 0;
+    let fitting = pieces
+        .iter()
+        .take(limits.append_records_max)
+        .take_while(|piece| {
+            bytes += piece.range.len() + RECORD_OVERHEAD_BYTES;
+            bytes <= limits.append_bytes_max
+        })
+        .count();
+    fitting.max(1)
+}
