@@ -1,6 +1,7 @@
 //! From the wire to the bus, and from raw bytes to events.
 
 pub mod bus;
+pub mod capture;
 pub mod collect;
 mod feeds;
 pub mod formats;

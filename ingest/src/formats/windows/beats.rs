@@ -4,7 +4,7 @@
 use event::{FieldId, fields as f};
 
 use super::parts::{Extra, Parts};
-use crate::formats::json::{Json, Object};
+use crate::formats::json::{Json, Object, find};
 
 /// Where the system part is, since version 7.
 const SYSTEM: &[(&str, FieldId)] = &[
@@ -109,6 +109,13 @@ pub(super) fn parts<'j>(pairs: &'j Object<'j>) -> Parts<'j> {
     for (name, value) in pairs {
         top(&mut parts, old, name, value);
     }
+    // Some relays drop `winlog.event_id`.
+    if parts.get(f::WINLOG_EVENT_ID).is_none()
+        && let Some(code) = find(pairs, "event.code")
+            .or_else(|| find(pairs, "event").and_then(|event| event.get("code")))
+    {
+        parts.system(f::WINLOG_EVENT_ID, "event_code", code);
+    }
     parts
 }
 
@@ -193,15 +200,10 @@ fn old_system<'j>(parts: &mut Parts<'j>, path: Path<'j>, value: &'j Json<'j>) {
 }
 
 fn event<'j>(parts: &mut Parts<'j>, path: Path<'j>, value: &'j Json<'j>) {
-    let name = path.strip_prefix("event.").unwrap_or(&path);
-    let (own, code) = (OWN_EVENT.contains(&name), name == "code");
+    let own = OWN_EVENT.contains(&path.strip_prefix("event.").unwrap_or(&path));
     if own {
         parts.extra.push((Extra::Beat, path, value));
     } else {
         parts.ecs.push((path, value));
-    }
-    // Some relays drop `winlog.event_id`.
-    if code && parts.get(f::WINLOG_EVENT_ID).is_none() {
-        parts.system(f::WINLOG_EVENT_ID, "event_code", value);
     }
 }

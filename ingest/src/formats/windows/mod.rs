@@ -393,12 +393,14 @@ fn logger(sheet: &mut Sheet, parts: &Parts<'_>) {
     if !named.iter().any(|field| sheet.has(*field)) {
         logger_process(sheet, parts);
     }
-    if !sheet.has(f::USER_NAME) && !sheet.has(f::USER_ID) {
-        logger_user(sheet);
-    }
+    // Rules that ask for `DOMAIN\\name` mean an account that the event names, and a service
+    // that logs for others is none.
     if let (Some(domain), Some(name)) = (sheet.get(f::USER_DOMAIN), sheet.get(f::USER_NAME)) {
         let full = format!("{domain}\\{name}");
         sheet.put(f::USER_FULL, &full);
+    }
+    if !sheet.has(f::USER_NAME) && !sheet.has(f::USER_ID) {
+        logger_user(sheet);
     }
 }
 
