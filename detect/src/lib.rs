@@ -1,1 +1,41 @@
-//! The detect crate.
+//! Sigma rules in, detections out.
+//!
+//! What enters: files of Sigma rules ([`load`]) and normalised events. What leaves: what was
+//! loaded and what was refused and why ([`Loaded`]), and for each event the rules that fire
+//! ([`Engine::matches`]) or the [`event::Detection`]s to raise ([`Engine::detect`]). Deliberately
+//! absent: state (correlations come later and are refused when loaded), clocks (time is an
+//! argument) and I/O other than reading rules.
+//!
+//! `yaml` keeps lines and spelling, `modifier`, `detection` and `condition` turn a document into
+//! an expression, `taxonomy` turns Sigma's field names into the event's, `route` says which log
+//! sources an event belongs to. `eval` is the meaning of a rule, written plainly; `engine` is the
+//! same for all rules at once.
+
+mod condition;
+mod detection;
+mod encode;
+mod engine;
+mod entities;
+mod error;
+pub mod eval;
+mod expr;
+mod filter;
+mod fold;
+mod load;
+mod logsource;
+mod logsource_tables;
+mod modifier;
+mod pattern;
+mod route;
+mod rule;
+mod taxonomy;
+mod taxonomy_tables;
+mod test;
+mod yaml;
+
+pub use engine::{Engine, Match, Scratch};
+pub use entities::entities;
+pub use error::Refusal;
+pub use load::{Loaded, load, parse};
+pub use logsource::Logsource;
+pub use rule::{Rule, RuleSource};

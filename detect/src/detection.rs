@@ -1,0 +1,182 @@
+//! The `detection` section: selections and conditions to one expression.
+
+use std::sync::Arc;
+
+use crate::{
+    condition::{self, Named},
+    error::Problem,
+    expr::{Expr, Item, Target, join},
+    modifier::Modifiers,
+    test::Test,
+    yaml::{Node, Value},
+};
+
+/// Tests that one rule may come to once its condition is written out.
+const TESTS_MAX: usize = 100_000;
+
+/// Gives the event fields of a rule's field.
+pub(crate) type Resolve<'r> = dyn Fn(&str) -> Target + 'r;
+
+/// What a `detection` (or `filter`) section says.
+pub(crate) struct Detection {
+    pub(crate) expr: Arc<Expr>,
+    /// Selections that no condition uses, with their lines.
+    pub(crate) unused: Vec<(String, u32)>,
+}
+
+/// Reads a section; keys in `reserved` are not selections.
+pub(crate) fn parse(
+    section: &Node,
+    reserved: &[&str],
+    resolve: &Resolve<'_>,
+) -> Result<Detection, Problem> {
+    let Some(pairs) = section.map() else {
+        return Err(Problem::new(
+            section.line,
+            format!("detection must be a map, not {}", section.kind()),
+        ));
+    };
+    let mut selections = Vec::new();
+    let mut lines = Vec::new();
+    for (name, node) in pairs {
+        if name == "condition" || reserved.contains(&name.as_str()) {
+            continue;
+        }
+        if name == "timeframe" {
+            return Err(Problem::new(
+                node.line,
+                "timeframe belongs to aggregations, which are not part of Sigma 2; write a correlation rule",
+            ));
+        }
+        selections.push(Named { name: name.clone(), expr: selection(name, node, resolve)? });
+        lines.push(node.line);
+    }
+    let Some(condition) = section.get("condition") else {
+        return Err(Problem::new(section.line, "detection has no condition"));
+    };
+    let mut used = vec![false; selections.len()];
+    let mut parts = Vec::new();
+    let texts = condition.list().unwrap_or(std::slice::from_ref(condition));
+    for node in texts {
+        let Some(text) = node.text() else {
+            return Err(Problem::new(
+                node.line,
+                format!("a condition must be text, not {}", node.kind()),
+            ));
+        };
+        let expr = condition::parse(text, &selections, &mut used)
+            .map_err(|reason| Problem::new(node.line, reason))?;
+        parts.push(expr);
+    }
+    if parts.is_empty() {
+        return Err(Problem::new(condition.line, "the list of conditions is empty"));
+    }
+    let expr = join(parts, false);
+    if expr.weight(TESTS_MAX) >= TESTS_MAX {
+        return Err(Problem::new(
+            condition.line,
+            format!("the condition comes to {TESTS_MAX} tests or more"),
+        ));
+    }
+    let unused = selections
+        .into_iter()
+        .zip(lines)
+        .zip(used)
+        .filter(|((selection, _), used)| !used && !selection.name.starts_with('_'))
+        .map(|((selection, line), _)| (selection.name, line))
+        .collect();
+    Ok(Detection { expr, unused })
+}
+
+/// A map (all lines must hold), a value or a list of values (keywords), or a list of these
+/// (any must hold).
+fn selection(name: &str, node: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+    match &node.value {
+        Value::Map(pairs) if pairs.is_empty() => {
+            Err(Problem::new(node.line, format!("selection {name:?} is empty")))
+        }
+        Value::Map(pairs) => {
+            let mut parts = Vec::with_capacity(pairs.len());
+            for (key, value) in pairs {
+                parts.push(line(key, value, resolve)?);
+            }
+            Ok(join(parts, true))
+        }
+        Value::Scalar(_) => keywords(std::slice::from_ref(node), resolve),
+        Value::List(items) if items.is_empty() => {
+            Err(Problem::new(node.line, format!("selection {name:?} is empty")))
+        }
+        Value::List(items) if items.iter().all(|item| item.scalar().is_some()) => {
+            keywords(items, resolve)
+        }
+        Value::List(items) => {
+            let mut parts = Vec::with_capacity(items.len());
+            for item in items {
+                parts.push(selection(name, item, resolve)?);
+            }
+            Ok(join(parts, false))
+        }
+    }
+}
+
+fn keywords(values: &[Node], resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+    item(&Target::Everything, &Modifiers::default(), values, resolve)
+}
+
+/// `Field|modifier|…: value or list of values`.
+fn line(key: &str, value: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+    let mut names = key.split('|');
+    let field = names.next().unwrap_or_default().trim();
+    let modifiers = Modifiers::parse(names.map(str::trim), value.line)
+        .map_err(|problem| Problem::new(problem.line, format!("{key:?}: {}", problem.reason)))?;
+    let target = if field.is_empty() {
+        modifiers.check_keyword(value.line)?;
+        Target::Everything
+    } else {
+        resolve(field)
+    };
+    let values = match &value.value {
+        Value::Scalar(_) => std::slice::from_ref(value),
+        Value::List(values) => values,
+        Value::Map(_) => {
+            return Err(Problem::new(
+                value.line,
+                format!(
+                    "{key:?} must have a value or a list of values, not a map; write nested fields with dots"
+                ),
+            ));
+        }
+    };
+    if values.is_empty() {
+        return Err(Problem::new(
+            value.line,
+            format!(
+                "{key:?} has an empty list, which nothing could match; write null for a missing field"
+            ),
+        ));
+    }
+    item(&target, &modifiers, values, resolve)
+        .map_err(|problem| Problem::new(problem.line, format!("{key:?}: {}", problem.reason)))
+}
+
+fn item(
+    target: &Target,
+    modifiers: &Modifiers,
+    values: &[Node],
+    resolve: &Resolve<'_>,
+) -> Result<Arc<Expr>, Problem> {
+    let keyword = *target == Target::Everything;
+    let mut groups: Vec<Vec<Test>> = Vec::with_capacity(values.len());
+    for value in values {
+        groups.push(modifiers.apply(value, keyword, resolve)?);
+    }
+    if !modifiers.all {
+        groups = vec![groups.into_iter().flatten().collect()];
+    }
+    let items = groups
+        .into_iter()
+        .map(|tests| Arc::new(Expr::Item(Item { target: target.clone(), tests })))
+        .collect();
+    let expr = join(items, true);
+    Ok(if modifiers.neq { Arc::new(Expr::Not(expr)) } else { expr })
+}

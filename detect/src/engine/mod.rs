@@ -1,0 +1,320 @@
+//! All rules at once.
+//!
+//! An event's route names the programs to run ([`program`]): one for the rules of its
+//! categories, one for those of its services, one for those of its product alone. A program
+//! searches the event for the witnesses of its rules ([`witness`]); the rules it finds are
+//! candidates and are evaluated, each item at most once an event ([`item`]).
+//!
+//! Invariant: the rules that fire are exactly those that the plain evaluator
+//! ([`eval`](crate::eval)) says hold, of those whose log source the event has; the property
+//! tests compare the two.
+
+mod item;
+mod matcher;
+mod program;
+mod view;
+mod witness;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use event::{Detection, DetectionId, Event, FieldId, MatchedField, Timestamp, fields};
+use rayon::prelude::*;
+
+use self::{
+    item::{Compiled, Place},
+    program::Program,
+    view::{Sizes, View},
+};
+use crate::{entities::entities, eval, expr::Expr, logsource::Route, route, rule::Rule};
+
+pub use view::Scratch;
+
+/// Characters of a matched value that a detection keeps.
+const VALUE_CHARS_MAX: usize = 1_024;
+/// Matched fields that a detection keeps.
+const MATCHED_MAX: usize = 64;
+/// Events that one task of a batch takes at least.
+const TASK_EVENTS_MIN: usize = 8;
+
+/// A rule that fired on an event.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// What satisfied it, sorted.
+    pub matched: Vec<MatchedField>,
+}
+
+/// Rules compiled to be matched all at once. Immutable and shared by any number of threads.
+#[derive(Debug)]
+pub struct Engine {
+    rules: Vec<Arc<Rule>>,
+    asked: Vec<Option<Route>>,
+    exprs: Vec<Node>,
+    items: Vec<Compiled>,
+    programs: Vec<Program>,
+    /// By the event's route: the programs to run.
+    plans: HashMap<Route, Box<[usize]>>,
+    sizes: Sizes,
+}
+
+/// An expression over items by their place.
+#[derive(Clone, Debug)]
+enum Node {
+    And(Box<[Self]>),
+    Or(Box<[Self]>),
+    Not(Box<Self>),
+    Item(u32),
+}
+
+impl Engine {
+    /// Compiles `rules`. Those whose log source no event can have are kept, for
+    /// [`rules`](Self::rules), and never fire.
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut items = Items::default();
+        let exprs = rules.iter().map(|rule| items.node(&rule.expr)).collect();
+        let items = items.compiled;
+        let read =
+            || items.iter().flat_map(|item| item.fields().iter().copied().chain(item.referred()));
+        let sizes = Sizes {
+            fields: read().map(|field| field.index() + 1).max().unwrap_or(0),
+            items: items.len(),
+            rules: rules.len(),
+            reads_original: read().any(|field| field == fields::EVENT_ORIGINAL),
+        };
+        let asked: Vec<_> = rules.iter().map(|rule| rule.logsource.route()).collect();
+        let (programs, plans) = plan(&rules, &asked);
+        let rules = rules.into_iter().map(Arc::new).collect();
+        Self { rules, asked, exprs, items, programs, plans, sizes }
+    }
+
+    /// The rules, sorted by id.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// Appends the rules that fire on `event` to `out`, sorted by id.
+    pub fn matches(&self, event: &Event, scratch: &mut Scratch, out: &mut Vec<Match>) {
+        let route = route::of(event);
+        let mut view = View::new(event, scratch, &self.sizes);
+        match self.plans.get(&route) {
+            Some(programs) => {
+                for program in programs {
+                    self.programs[*program].candidates(&mut view);
+                }
+            }
+            // The table of routes is complete, as far as its tests can tell; were it not, the
+            // event would only take longer.
+            None => self.offered(&route, &mut view.scratch.candidates),
+        }
+        let mut candidates = std::mem::take(&mut view.scratch.candidates);
+        candidates.sort_unstable();
+        for place in &candidates {
+            let place = *place as usize;
+            if self.holds(&self.exprs[place], &mut view) {
+                let matched = self.matched(&self.exprs[place], &mut view);
+                out.push(Match { rule: Arc::clone(&self.rules[place]), matched });
+            }
+        }
+        view.scratch.candidates = candidates;
+        view.finish();
+    }
+
+    /// The detections on a batch, matched on all threads of the current rayon pool: in the
+    /// order of the events, then of the rules' ids. `now` becomes their `detected`.
+    pub fn detect(&self, events: &[Arc<Event>], now: Timestamp) -> Vec<Detection> {
+        let found: Vec<Vec<Detection>> = events
+            .par_iter()
+            .with_min_len(TASK_EVENTS_MIN)
+            .map_init(
+                || (Scratch::new(), Vec::new()),
+                |(scratch, matches), event| {
+                    self.matches(event, scratch, matches);
+                    matches.drain(..).map(|found| detection(&found, event, now)).collect()
+                },
+            )
+            .collect();
+        found.into_iter().flatten().collect()
+    }
+
+    /// Memory of the compiled form without the rules themselves, in bytes, roughly.
+    pub fn memory_bytes(&self) -> usize {
+        let programs: usize = self.programs.iter().map(Program::memory_bytes).sum();
+        programs + self.items.len() * 256 + self.rules.len() * size_of::<Rule>()
+    }
+
+    fn offered(&self, route: &Route, candidates: &mut Vec<u32>) {
+        for (place, asked) in (0..).zip(&self.asked) {
+            if asked.is_some_and(|asked| route.has(&asked)) {
+                candidates.push(place);
+            }
+        }
+    }
+
+    fn item(&self, item: u32, view: &mut View<'_, '_>) -> bool {
+        let place = item as usize;
+        if let Some(answer) = view.answer(place) {
+            return answer;
+        }
+        let answer = self.items[place].holds(view);
+        view.remember(place, answer);
+        answer
+    }
+
+    fn holds(&self, node: &Node, view: &mut View<'_, '_>) -> bool {
+        match node {
+            Node::And(parts) => parts.iter().all(|part| self.holds(part, view)),
+            Node::Or(parts) => parts.iter().any(|part| self.holds(part, view)),
+            Node::Not(inner) => !self.holds(inner, view),
+            Node::Item(item) => self.item(*item, view),
+        }
+    }
+
+    /// What satisfied `node`, which holds: the values of its items that hold and are not
+    /// under a `not`.
+    fn matched(&self, node: &Node, view: &mut View<'_, '_>) -> Vec<MatchedField> {
+        let mut held = Vec::new();
+        self.collect(node, view, &mut held);
+        held.sort_unstable();
+        held.dedup();
+        let mut matched: Vec<MatchedField> =
+            held.into_iter().filter_map(|item| self.witnessed(item, view)).collect();
+        matched.sort_unstable();
+        matched.dedup();
+        matched.truncate(MATCHED_MAX);
+        matched
+    }
+
+    fn collect(&self, node: &Node, view: &mut View<'_, '_>, held: &mut Vec<u32>) {
+        match node {
+            Node::And(parts) | Node::Or(parts) => {
+                for part in parts {
+                    if self.holds(part, view) {
+                        self.collect(part, view, held);
+                    }
+                }
+            }
+            Node::Not(_) => {}
+            Node::Item(item) => held.push(*item),
+        }
+    }
+
+    fn witnessed(&self, item: u32, view: &mut View<'_, '_>) -> Option<MatchedField> {
+        let item = &self.items[item as usize];
+        let keyword = item.fields().is_empty();
+        let (field, text) = match item.find(view)? {
+            Place::Absent => return None,
+            Place::Original => (eval::KEYWORD_FIELD, view.event.original_text()),
+            Place::Value(index) if keyword => (eval::KEYWORD_FIELD, view.value(index).to_text()),
+            Place::Value(index) => {
+                (ecs_name(item.fields(), index, view), view.value(index).to_text())
+            }
+        };
+        let value = text.chars().take(VALUE_CHARS_MAX).collect();
+        Some(MatchedField { field: field.name().to_owned(), value })
+    }
+}
+
+/// The ECS field among `fields` that has the same value as the value at `index`, which may be
+/// the vendor's original; else the value's own field.
+fn ecs_name(fields: &[FieldId], index: usize, view: &View<'_, '_>) -> FieldId {
+    let value = view.value(index);
+    fields
+        .iter()
+        .copied()
+        .filter(|field| !field.name().starts_with("winlog.event_data."))
+        .find(|field| view.first(*field).is_some_and(|other| view.value(other) == value))
+        .unwrap_or_else(|| view.field(index))
+}
+
+fn detection(found: &Match, event: &Event, now: Timestamp) -> Detection {
+    Detection {
+        id: DetectionId::of(found.rule.id(), event.id()),
+        commune: event.commune().clone(),
+        feed: event.feed().clone(),
+        format: event.format().clone(),
+        rule: found.rule.rule_ref(),
+        event_id: event.id(),
+        timestamp: event.timestamp(),
+        received: event.received(),
+        detected: now,
+        entities: entities(event),
+        matched: found.matched.clone(),
+        event: event.to_json(),
+    }
+}
+
+/// Items of all rules, the same ones once.
+#[derive(Default)]
+struct Items {
+    compiled: Vec<Compiled>,
+    known: HashMap<String, u32>,
+}
+
+impl Items {
+    fn node(&mut self, expr: &Expr) -> Node {
+        match expr {
+            Expr::And(parts) => Node::And(parts.iter().map(|part| self.node(part)).collect()),
+            Expr::Or(parts) => Node::Or(parts.iter().map(|part| self.node(part)).collect()),
+            Expr::Not(inner) => Node::Not(Box::new(self.node(inner))),
+            Expr::Item(item) => {
+                // The debug form spells every part of an item out, so equal ones are equal.
+                let key = format!("{:?}", (item.target_key(), &item.tests));
+                let next = u32::try_from(self.compiled.len()).unwrap_or(u32::MAX);
+                let place = *self.known.entry(key).or_insert(next);
+                if place == next {
+                    self.compiled.push(Compiled::new(item));
+                }
+                Node::Item(place)
+            }
+        }
+    }
+}
+
+/// The programs, and which of them each route runs.
+///
+/// Invariant: the rules in the programs of a route are exactly those that the route has all
+/// parts of, each in one program. Programs are told apart by the set of log sources in them,
+/// in three groups (with a category; with a service only; with neither), so that routes that
+/// differ in one group share the programs of the others.
+fn plan(rules: &[Rule], asked: &[Option<Route>]) -> (Vec<Program>, HashMap<Route, Box<[usize]>>) {
+    let mut sources: BTreeMap<Route, Vec<u32>> = BTreeMap::new();
+    for (place, asked) in (0..).zip(asked) {
+        if let Some(asked) = asked {
+            sources.entry(*asked).or_default().push(place);
+        }
+    }
+    let group = |asked: &Route| match asked {
+        asked if asked.categories != 0 => 0,
+        asked if asked.services != 0 => 1,
+        _ => 2,
+    };
+    let mut keys: Vec<Vec<Route>> = Vec::new();
+    let mut known: HashMap<Vec<Route>, usize> = HashMap::new();
+    let mut plans = HashMap::new();
+    for route in route::all() {
+        let mut groups: [Vec<Route>; 3] = Default::default();
+        for asked in sources.keys().filter(|asked| route.has(asked)) {
+            groups[group(asked)].push(*asked);
+        }
+        let programs = groups.into_iter().filter(|key| !key.is_empty()).map(|key| {
+            *known.entry(key).or_insert_with_key(|key| {
+                keys.push(key.clone());
+                keys.len() - 1
+            })
+        });
+        plans.insert(route, programs.collect());
+    }
+    let programs = keys
+        .par_iter()
+        .map(|key| {
+            let places = key.iter().flat_map(|source| &sources[source]);
+            Program::new(places.map(|place| (*place, &rules[*place as usize])))
+        })
+        .collect();
+    (programs, plans)
+}

@@ -1,0 +1,161 @@
+//! Names of Sigma's log sources, and the Windows channels behind its services.
+//!
+//! Categories and services are those of Sigma's taxonomy appendix; channels are the names
+//! under which Windows registers them.
+
+/// Products that events of this installation carry.
+pub(crate) const PRODUCTS: &[&str] =
+    &["windows", "linux", "macos", "android", "ios", "sentinelone", "pradeo"];
+
+/// Categories that events of this installation carry.
+pub(crate) const CATEGORIES: &[&str] = &[
+    "process_creation",
+    "process_termination",
+    "process_access",
+    "process_tampering",
+    "create_remote_thread",
+    "raw_access_thread",
+    "image_load",
+    "driver_load",
+    "network_connection",
+    "dns_query",
+    "dns",
+    "file_event",
+    "file_change",
+    "file_rename",
+    "file_delete",
+    "file_delete_detected",
+    "file_access",
+    "file_executable_detected",
+    "file_block_executable",
+    "file_block_shredding",
+    "create_stream_hash",
+    "registry_event",
+    "registry_add",
+    "registry_delete",
+    "registry_set",
+    "registry_rename",
+    "pipe_created",
+    "wmi_event",
+    "clipboard_capture",
+    "clipboard_change",
+    "sysmon_status",
+    "sysmon_error",
+    "ps_script",
+    "ps_module",
+    "ps_classic_start",
+    "ps_classic_provider_start",
+    "ps_classic_script",
+    "antivirus",
+    "mobile_threat",
+    "mobile_compliance",
+    "mobile_inventory",
+];
+
+/// Services that events of this installation carry, with the Windows channels they read.
+pub(crate) const SERVICES: &[(&str, &[&str])] = &[
+    ("security", &["Security"]),
+    ("system", &["System"]),
+    ("application", &["Application"]),
+    ("sysmon", &["Microsoft-Windows-Sysmon/Operational", "Linux-Sysmon/Operational"]),
+    ("powershell", &["Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Operational"]),
+    ("powershell-classic", &["Windows PowerShell"]),
+    ("windefend", &["Microsoft-Windows-Windows Defender/Operational"]),
+    ("taskscheduler", &["Microsoft-Windows-TaskScheduler/Operational"]),
+    ("wmi", &["Microsoft-Windows-WMI-Activity/Operational"]),
+    ("dns-server", &["DNS Server"]),
+    (
+        "dns-server-audit",
+        &["Microsoft-Windows-DNSServer/Audit", "Microsoft-Windows-DNS-Server/Audit"],
+    ),
+    (
+        "dns-server-analytic",
+        &["Microsoft-Windows-DNSServer/Analytical", "Microsoft-Windows-DNS-Server/Analytical"],
+    ),
+    (
+        "dns-client",
+        &[
+            "Microsoft-Windows-DNS-Client/Operational",
+            "Microsoft-Windows-DNS Client Events/Operational",
+        ],
+    ),
+    ("driver-framework", &["Microsoft-Windows-DriverFrameworks-UserMode/Operational"]),
+    ("ntlm", &["Microsoft-Windows-NTLM/Operational"]),
+    ("dhcp", &["Microsoft-Windows-DHCP-Server/Operational", "DhcpAdminEvents"]),
+    ("msexchange-management", &["MSExchange Management"]),
+    (
+        "applocker",
+        &[
+            "Microsoft-Windows-AppLocker/MSI and Script",
+            "Microsoft-Windows-AppLocker/EXE and DLL",
+            "Microsoft-Windows-AppLocker/Packaged app-Deployment",
+            "Microsoft-Windows-AppLocker/Packaged app-Execution",
+        ],
+    ),
+    ("printservice-admin", &["Microsoft-Windows-PrintService/Admin"]),
+    ("printservice-operational", &["Microsoft-Windows-PrintService/Operational"]),
+    ("codeintegrity-operational", &["Microsoft-Windows-CodeIntegrity/Operational"]),
+    ("smbclient-security", &["Microsoft-Windows-SmbClient/Security"]),
+    ("smbclient-connectivity", &["Microsoft-Windows-SmbClient/Connectivity"]),
+    ("smbserver-connectivity", &["Microsoft-Windows-SMBServer/Connectivity"]),
+    ("firewall-as", &["Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"]),
+    ("bits-client", &["Microsoft-Windows-Bits-Client/Operational"]),
+    (
+        "terminalservices-localsessionmanager",
+        &["Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"],
+    ),
+    (
+        "terminalservices-remoteconnectionmanager",
+        &["Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational"],
+    ),
+    (
+        "microsoft-servicebus-client",
+        &[
+            "Microsoft-ServiceBus-Client",
+            "Microsoft-ServiceBus-Client/Admin",
+            "Microsoft-ServiceBus-Client/Operational",
+        ],
+    ),
+    ("ldap", &["Microsoft-Windows-LDAP-Client/Debug"]),
+    ("ldap_debug", &["Microsoft-Windows-LDAP-Client/Debug"]),
+    (
+        "security-mitigations",
+        &[
+            "Microsoft-Windows-Security-Mitigations/KernelMode",
+            "Microsoft-Windows-Security-Mitigations/UserMode",
+            "Microsoft-Windows-Security-Mitigations/Kernel Mode",
+            "Microsoft-Windows-Security-Mitigations/User Mode",
+        ],
+    ),
+    ("diagnosis-scripted", &["Microsoft-Windows-Diagnosis-Scripted/Operational"]),
+    ("shell-core", &["Microsoft-Windows-Shell-Core/Operational"]),
+    ("openssh", &["OpenSSH/Operational"]),
+    ("bitlocker", &["Microsoft-Windows-BitLocker/BitLocker Management"]),
+    ("vhdmp", &["Microsoft-Windows-VHDMP/Operational", "Microsoft-Windows-VHDMP-Operational"]),
+    ("appxdeployment-server", &["Microsoft-Windows-AppXDeploymentServer/Operational"]),
+    ("appxpackaging-om", &["Microsoft-Windows-AppxPackaging/Operational"]),
+    ("appmodel-runtime", &["Microsoft-Windows-AppModel-Runtime/Admin"]),
+    ("lsa-server", &["Microsoft-Windows-LSA/Operational"]),
+    ("capi2", &["Microsoft-Windows-CAPI2/Operational"]),
+    (
+        "certificateservicesclient-lifecycle-system",
+        &["Microsoft-Windows-CertificateServicesClient-Lifecycle-System/Operational"],
+    ),
+    (
+        "iis-configuration",
+        &["Microsoft-IIS-Configuration/Operational", "Microsoft-IIS-Configuration/Administrative"],
+    ),
+    (
+        "kernel-event-tracing",
+        &["Microsoft-Windows-Kernel-EventTracing", "Microsoft-Windows-Kernel-EventTracing/Admin"],
+    ),
+    ("sense", &["Microsoft-Windows-SENSE/Operational"]),
+    ("winrm", &["Microsoft-Windows-WinRM/Operational"]),
+    ("directory-service", &["Directory Service"]),
+    ("threats", &[]),
+    ("activities", &[]),
+    ("identity", &[]),
+    ("custom_rule", &[]),
+    ("cloud_funnel", &[]),
+    ("mtd", &[]),
+];
