@@ -1,4 +1,5 @@
 //! The HTTP door over real sockets.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collect_support;
 
@@ -417,7 +418,17 @@ async fn slow_and_broken_senders_are_cut_off_and_harm_nobody() {
     let mut headless = TcpStream::connect(door.address).await.unwrap();
     headless.write_all(b"POST /ingest HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
 
+    let mut halved = TcpStream::connect(door.address).await.unwrap();
+    halved.write_all(head.as_bytes()).await.unwrap();
+    halved.shutdown().await.unwrap();
+    let mut idle = TcpStream::connect(door.address).await.unwrap();
+    idle.write_all(&post("", b"1")).await.unwrap();
+    assert_eq!(read_answer(&mut idle).await.unwrap().status, 401);
+
     door.accept("", "{\"b\":2}", &["{\"b\":2}"]).await;
+    assert!(read_answer(&mut halved).await.is_none_or(|answer| answer.status == 400));
+    let ended = tokio::time::timeout(Duration::from_secs(5), read_answer(&mut idle)).await;
+    assert!(ended.unwrap().is_none(), "an idle connection stays for good");
     let answer = read_answer(&mut silent).await.unwrap();
     assert_problem(&answer, 408, "body-slow");
     assert_eq!(answer.header("connection"), "close");

@@ -1,4 +1,5 @@
 //! The syslog door over real sockets.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collect_support;
 

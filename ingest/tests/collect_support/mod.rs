@@ -1,7 +1,6 @@
 //! A bus, feeds and counters in memory, and clients that speak raw bytes, for the doors' tests.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
-#![allow(clippy::unwrap_used, reason = "a failed expectation is to end the test")]
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -45,10 +45,7 @@ pub use serve::serve;
 
 use self::{answer::Receipt, coding::Coding, problem::Refusal};
 use super::{admission::Admission, meter::CollectMetrics};
-use crate::{
-    Feeds,
-    bus::{AppendError, Bus},
-};
+use crate::{Feeds, bus::Bus};
 
 /// What the HTTP door needs.
 #[derive(Clone)]
@@ -112,7 +109,10 @@ impl Open {
         let HttpDoor { bus, admission, limits, .. } = &self.door;
         let feed = feed.insert(self.authenticate(&head.headers)?);
         let coding = Coding::of(&head.headers)?;
-        self.require_room().await?;
+        if !bus.has_room(1) {
+            let error = take::why_no_room(bus.as_ref()).await;
+            return Err(Refusal::Bus { error, retry: limits.bus_retry_after, receipt: None });
+        }
         let _turn = self
             .requests
             .try_acquire()
@@ -137,21 +137,5 @@ impl Open {
             .filter(|key| !key.is_empty())
             .ok_or(Refusal::KeyMissing)?;
         self.door.feeds.by_key(key).ok_or(Refusal::KeyWrong)
-    }
-
-    /// Refuses before the body is read what could not be appended anyway.
-    async fn require_room(&self) -> Result<(), Refusal> {
-        let HttpDoor { bus, limits, .. } = &self.door;
-        if bus.has_room(1) {
-            return Ok(());
-        }
-        let status = bus.status().await;
-        let error = match status.stopped {
-            Some(reason) => AppendError::Stopped(reason),
-            None => {
-                AppendError::Full { used_bytes: status.used_bytes, max_bytes: status.max_bytes }
-            }
-        };
-        Err(Refusal::full(limits, error))
     }
 }

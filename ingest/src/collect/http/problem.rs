@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{answer::Receipt, limits::HttpLimits};
+use super::answer::Receipt;
 use crate::bus::AppendError;
 
 /// Why a request is refused. The texts are the problem's `detail`: what, and how to mend it.
@@ -70,11 +70,6 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The bus says that nothing can be appended now.
-    pub(super) fn full(limits: &HttpLimits, error: AppendError) -> Self {
-        Self::Bus { error, retry: limits.bus_retry_after, receipt: None }
-    }
-
     /// Status, the last part of the type, title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {

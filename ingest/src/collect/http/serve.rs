@@ -12,8 +12,8 @@ use tower::ServiceExt;
 use super::HttpLimits;
 use crate::collect::listen::listen;
 
-/// What a request's line and headers may take.
-const HEADER_BYTES_MAX: usize = 32 << 10;
+/// What a request's line and headers may take, and what is read of a body at once.
+const HEADER_BYTES_MAX: usize = 64 << 10;
 
 /// Serves `router` on `listener` until `cancel`, then lets requests under way finish within
 /// `close_time_max`. Unlike `axum::serve` it bounds connections, headers and how long a sender

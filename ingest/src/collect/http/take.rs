@@ -25,6 +25,9 @@ use crate::{
 /// What a record takes in memory beside its bytes: its place, its envelope, its handle.
 const RECORD_OVERHEAD_BYTES: usize = 192;
 
+/// What a record's envelope takes on the bus, about.
+const ENVELOPE_BYTES: usize = 64;
+
 /// A body with its records found, and the part of the budget that they take.
 pub(super) struct Batch {
     body: Bytes,
@@ -93,7 +96,12 @@ pub(super) async fn hand_over(
         rejected: pieces.rejected.clone(),
         ..Receipt::default()
     };
-    let failure = append_all(body, &pieces.good, bus, feed, door, &mut receipt).await;
+    let encoded_bytes = pieces.good.iter().map(|piece| piece.range.len() + ENVELOPE_BYTES).sum();
+    // To stop halfway burdens the sender, so it is avoided where it can be foreseen.
+    let failure = match chunk_len(&pieces.good, &door.limits) < pieces.good.len() {
+        true if !bus.has_room(encoded_bytes) => Some(why_no_room(bus).await),
+        _ => append_all(body, &pieces.good, bus, feed, door, &mut receipt).await,
+    };
     receipt.rejected.sort_by_key(|rejection| rejection.record);
     receipt.rejected.truncate(door.limits.answer_rejections_max);
     match failure {
@@ -106,6 +114,15 @@ pub(super) async fn hand_over(
             Err(Refusal::NothingAcceptable(Box::new(receipt)))
         }
         None => Ok(receipt),
+    }
+}
+
+/// What the bus says of itself when it has no room.
+pub(super) async fn why_no_room(bus: &dyn Bus) -> AppendError {
+    let status = bus.status().await;
+    match status.stopped {
+        Some(reason) => AppendError::Stopped(reason),
+        None => AppendError::Full { used_bytes: status.used_bytes, max_bytes: status.max_bytes },
     }
 }
 

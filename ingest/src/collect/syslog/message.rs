@@ -225,4 +225,26 @@ mod tests {
             assert_eq!(raw, kept);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_gives_a_record(
+            line in "(<[0-9]{0,3}>)?(1 )?((- |h |Mar  1 |03:00:00 |2026-03-01T0 |\\[x@1( key=\"[a-b\\\\]*\"?)?\\]? ?|\u{feff}|@cee:|\\{|\\}|:|\u{e9}| )){0,12}",
+            cut in 0_usize..200,
+        ) {
+            let bytes = Bytes::from(line.into_bytes());
+            let bytes = bytes.slice(..cut.min(bytes.len()));
+            let message = Message::parse(bytes.clone());
+            let key = message.keys().next().map(str::to_owned);
+            proptest::prop_assert!(message.into_record(key.as_deref()).len() <= bytes.len() * 3);
+        }
+
+        #[test]
+        fn whatever_bytes_come_are_kept_where_no_key_is(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+        ) {
+            let line = Bytes::from([b"<13>1 ", &bytes[..]].concat());
+            proptest::prop_assert_eq!(Message::parse(line.clone()).into_record(None), line);
+        }
+    }
 }

@@ -13,6 +13,8 @@
 
 mod array;
 mod check;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::ops::Range;
