@@ -1,5 +1,7 @@
 //! Captures in every wrapping.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{io::Write, path::PathBuf};
 
 use ingest::capture::{Capture, CaptureError, Place};

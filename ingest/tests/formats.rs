@@ -1,5 +1,7 @@
 //! Formats against files of `{input, expected}`, and against input that nobody would send.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{fs, path::Path};
 
 use bytes::Bytes;

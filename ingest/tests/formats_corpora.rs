@@ -1,5 +1,7 @@
 //! Formats and captures on real events, which are outside of this repository.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
