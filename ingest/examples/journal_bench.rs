@@ -5,8 +5,9 @@
 //! cargo run --release -p ingest --example journal_bench -- [FOLDER]
 //! ```
 //!
-//! The folder decides which disk is measured; default is the temporary one. Each figure is the
-//! best of three runs, as other load only ever slows one down.
+//! The folder decides which disk is measured; default is the temporary one. Both take turns, so
+//! that a slow moment meets both, and each figure is the median with the least and the most of
+//! all runs: where these overlap, the run has not shown a difference.
 
 use std::{
     fs::File,
@@ -24,7 +25,7 @@ use ingest::bus::{
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const RUNS: usize = 3;
+const RUNS: usize = 7;
 const RECORD_BYTES: usize = 1 << 10;
 const BATCH_RECORDS: usize = 1 << 10;
 const BATCHES: usize = 256;
@@ -35,34 +36,42 @@ const SPAN: Duration = Duration::from_secs(2);
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let folder = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, Into::into);
-    let mut naive_rate = 0.0_f64;
-    let mut journal_rate = 0.0_f64;
-    let mut read_rate = 0.0_f64;
-    let mut naive_requests = 0.0_f64;
-    let mut requests = (0.0_f64, 0.0_f64);
+    let mut naive_rate = Vec::new();
+    let mut journal_rate = Vec::new();
+    let mut read_rate = Vec::new();
+    let mut naive_requests = Vec::new();
+    let mut journal_requests = Vec::new();
+    let mut fsyncs = Vec::new();
     for _ in 0..RUNS {
-        // Side by side, so that a slow moment of the disk meets both.
-        naive_rate = naive_rate.max(in_folder(&folder, naive_batches)?);
+        naive_rate.push(in_folder(&folder, naive_batches)?);
         let dir = tempfile::tempdir_in(&folder)?;
         let (written, read) = journal_batches(dir.path()).await?;
-        journal_rate = journal_rate.max(written);
-        read_rate = read_rate.max(read);
-        naive_requests = naive_requests.max(in_folder(&folder, naive_appends)?);
+        journal_rate.push(written);
+        read_rate.push(read);
+        naive_requests.push(in_folder(&folder, naive_appends)?);
         let dir = tempfile::tempdir_in(&folder)?;
-        let run = journal_appends(dir.path()).await?;
-        requests = if run.0 > requests.0 { run } else { requests };
+        let (requests, syncs) = journal_appends(dir.path()).await?;
+        journal_requests.push(requests);
+        fsyncs.push(syncs);
     }
+    println!("{RUNS} runs: median (least to most)");
     println!("1 KiB records in 1 MiB batches, one writer, each batch durable before the next");
-    println!("  write_all + sync_data    {naive_rate:8.0} MB/s");
-    println!("  journal                  {journal_rate:8.0} MB/s");
-    println!("  journal, read from disk  {read_rate:8.0} MB/s");
+    print("write_all + sync_data, MB/s", naive_rate);
+    print("journal, MB/s", journal_rate);
+    print("journal read back through the page cache, MB/s", read_rate);
     println!("16 KiB requests, each acknowledged once durable");
-    println!("  write_all + sync_data    {naive_requests:8.0} requests/s, one writer");
-    println!(
-        "  journal                  {:8.0} requests/s, {PRODUCERS} producers, {:.0} fsyncs/s",
-        requests.0, requests.1
-    );
+    print("write_all + sync_data, one writer, requests/s", naive_requests);
+    print(&format!("journal, {PRODUCERS} producers, requests/s"), journal_requests);
+    print("journal, fsyncs/s", fsyncs);
     Ok(())
+}
+
+fn print(what: &str, mut rates: Vec<f64>) {
+    rates.sort_by(f64::total_cmp);
+    if let [least, .., most] = rates[..] {
+        let median = rates[rates.len() / 2];
+        println!("  {what:48} {median:8.0} ({least:.0} to {most:.0})");
+    }
 }
 
 fn in_folder(folder: &Path, run: fn(&mut File) -> std::io::Result<f64>) -> Outcome<f64> {

@@ -83,6 +83,8 @@ impl Committer {
 
     fn commit(&mut self, group: Vec<Pending>) -> Result<(), Stopped> {
         let mut flight = Flight::default();
+        let bytes: u64 = group.iter().map(|pending| pending.bytes).sum();
+        flight.buffer.reserve(usize::try_from(bytes).unwrap_or_default());
         let mut waiting = group.into_iter();
         while let Some(pending) = waiting.next() {
             if pending.is_abandoned() {
