@@ -1,3 +1,55 @@
-//! The `jacquemart` binary.
+//! The `jacquemart` binary: one match from what was typed to what is done.
 
-fn main() {}
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod failure;
+mod metrics;
+mod print;
+mod rules;
+mod send;
+mod serve;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+
+pub(crate) use failure::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("jacquemart: failed to start threads: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<Exit, Failure> {
+    use commands as c;
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve => c::serve::run(&global).await,
+        Command::Demo(args) => c::demo::run(&global, args).await,
+        Command::Replay(args) => c::replay::run(&global, args).await,
+        Command::Detect(args) => c::detect::run(args),
+        Command::Decode(args) => c::decode::run(args),
+        Command::Hunt(args) => c::hunt::run(&global, args).await,
+        Command::Incident(args) => c::incident::run(&global, args).await,
+        Command::Commune(args) => c::commune::run(&global, args).await,
+        Command::Feed(args) => c::feed::run(&global, args).await,
+        Command::Token(args) => c::token::run(&global, args).await,
+        Command::Rules(args) => c::rules::run(&global, args).await,
+        Command::Config(args) => c::config::run(&global, args),
+        Command::Completion { shell } => c::completion::run(shell),
+    }
+}

@@ -1,0 +1,67 @@
+//! Replays captures into a centre that runs as a process of its own, and measures it.
+//!
+//! Every figure that the project publishes is printed by a command here or by an example of the
+//! crate that it is about, so that anyone can run it again.
+
+mod centre;
+mod end_to_end;
+mod scrape;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Jacquemart.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay a capture into `jacquemart serve` through its HTTP door, with all rules, and say
+    /// what came of it: counts, rates, latencies, memory, disk
+    EndToEnd(EndToEnd),
+}
+
+#[derive(Debug, clap::Args)]
+struct EndToEnd {
+    /// The capture: NDJSON, JSON or EVTX; plain, gzip or zstd
+    #[arg(long, default_value = "../shared/corpora/captures/windows-attacks.ndjson.zst")]
+    capture: PathBuf,
+    /// What its records are
+    #[arg(long, default_value = "windows")]
+    format: String,
+    /// Rule files and folders, beside the built-in rules; may be repeated
+    #[arg(long)]
+    rules: Vec<PathBuf>,
+    /// Events a second; without it as fast as the server takes them
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Send the capture so many times over
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
+    /// How many requests are under way at once
+    #[arg(long, default_value_t = 2)]
+    senders: usize,
+    /// Events in one request
+    #[arg(long, default_value_t = 1_000)]
+    batch: usize,
+    /// The binary; without it the one built beside this program
+    #[arg(long)]
+    jacquemart: Option<PathBuf>,
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::EndToEnd(args) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(end_to_end::run(args)),
+    }
+}

@@ -1,0 +1,386 @@
+//! What people type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use event::{CommuneId, FeedId, FormatName, Level};
+
+/// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
+/// indexes what it saw and raises incidents, each commune seeing only its own.
+#[derive(Debug, Parser)]
+#[command(name = "jacquemart", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+First steps:
+  jacquemart demo                                   everything at once, in a temporary folder
+  jacquemart commune add dijon --name Dijon         then a feed, which prints its key once
+  jacquemart feed add dijon-pc --commune dijon --format windows
+  jacquemart serve                                  and post events to /ingest with that key
+  jacquemart hunt 'process.command_line:mimikatz' --commune dijon --since 24h
+  jacquemart incident list
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 not found or not allowed;
+4 no server or data folder to talk to; 5 the check found something (rules check, demo).")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration file; without it `jacquemart.toml` here, where there is one
+    #[arg(long, short, global = true, env = "JACQUEMART_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything is kept; over the configuration
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Sets one configuration key, e.g. `--set api.listen=127.0.0.1:9000`; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// How answers are printed
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs: the API's JSON.
+    Json,
+}
+
+/// The server that a command talks to.
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    /// The server's API, e.g. http://127.0.0.1:7081; without it the server of the data folder
+    /// is asked through its socket, or the folder is opened where none runs
+    #[arg(long, env = "JACQUEMART_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The API token to show with --url (better in the environment than on the command line)
+    #[arg(long, env = "JACQUEMART_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the centre: collect, detect, index, raise and serve the API until stopped
+    Serve,
+    /// Watch an attack on six communes being caught, in a temporary folder on this machine
+    Demo(Demo),
+    /// Send captured events to a running server, as a shipper would
+    Replay(Replay),
+    /// Match rules against captured events offline; detections as NDJSON on stdout
+    Detect(Detect),
+    /// Normalise records; one ECS event a line on stdout, in input order
+    Decode(Decode),
+    /// Search events
+    Hunt(Hunt),
+    /// List, show and work incidents
+    #[command(subcommand)]
+    Incident(Incident),
+    /// Add and list communes
+    #[command(subcommand)]
+    Commune(Commune),
+    /// Add and list feeds, change their keys
+    #[command(subcommand)]
+    Feed(Feed),
+    /// Make, list and revoke API tokens
+    #[command(subcommand)]
+    Token(Token),
+    /// Look at detection rules
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the completion script of a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// No live view; a summary at the end
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// The summary as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Another capture: a folder with capture.toml and events.ndjson (see docs/demo.md)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) capture: Option<PathBuf>,
+    /// Leave the server running at the end, until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// How many times faster than the capture's own time to play it
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    pub(crate) speed: f64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+FILE may be NDJSON, a JSON array, single JSON objects or EVTX; plain, gzip or zstd; `-` is stdin.
+
+  jacquemart replay capture.ndjson.zst --feed dijon-pc --rate 2000
+  JACQUEMART_FEED_KEY=jqf_… jacquemart replay a.evtx --url http://soc.example:7080")]
+pub(crate) struct Replay {
+    /// What to send
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The feed to send as, through the socket of the data folder's server; no key needed
+    #[arg(long, required_unless_present = "key")]
+    pub(crate) feed: Option<FeedId>,
+    /// Events a second; without it as fast as the server takes them
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<f64>,
+    /// Send the files so many times over
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) repeat: u32,
+    /// Events in one request at most
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) batch: usize,
+    /// The collectors' address, e.g. http://127.0.0.1:7080
+    #[arg(long, env = "JACQUEMART_INGEST_URL", value_name = "URL", requires = "key")]
+    pub(crate) url: Option<String>,
+    /// The feed's key to show with --url (better in the environment than on the command line)
+    #[arg(long, env = "JACQUEMART_FEED_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Detections come out as NDJSON with ECS rule.id, rule.name, rule.level, event.id and the matched
+fields, in the order of the events and, for one event, of the rules' ids. In event.id the number
+after the file's is the record's place in it, from 1.
+
+  jacquemart detect --rules rules --format windows capture.ndjson.zst
+  jacquemart detect --rules rules/windows --format windows Security.evtx | jq .rule.name")]
+pub(crate) struct Detect {
+    /// A rule file, or a folder of them; may be repeated. Without it the built-in rules
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
+    pub(crate) rules: Vec<PathBuf>,
+    /// What the events are
+    #[arg(long)]
+    pub(crate) format: FormatName,
+    /// NDJSON, JSON or EVTX; plain, gzip or zstd; `-` is stdin
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Leave out rules below this level
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level_min: Option<Level>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// What the records are
+    #[arg(long)]
+    pub(crate) format: FormatName,
+    /// Each line is an object whose `message` is the raw record, as relays hand it over
+    #[arg(long)]
+    pub(crate) envelope: bool,
+    /// NDJSON, JSON or EVTX; plain, gzip or zstd; `-` is stdin
+    #[arg(default_value = "-", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+  jacquemart hunt 'process.command_line:mimikatz' --commune dijon --since 24h
+  jacquemart hunt 'event.code:4688 and not user.name:svc-*' --from 2026-03-01T00:00:00Z
+  jacquemart hunt 'event.kind:pipeline_error' -o json
+
+The query language is described in docs/hunting.md.")]
+pub(crate) struct Hunt {
+    /// What to look for; nothing is everything
+    #[arg(default_value = "")]
+    pub(crate) query: String,
+    /// Only in this commune
+    #[arg(long)]
+    pub(crate) commune: Option<CommuneId>,
+    /// Events at most so long ago, e.g. 30m, 24h, 7d
+    #[arg(long, value_name = "AGE", conflicts_with_all = ["from", "to"])]
+    pub(crate) since: Option<String>,
+    /// Events at or after, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Events at or before, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// At most so many events
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) limit: usize,
+    /// Where the last page said the next one begins
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Incident {
+    /// Incidents, last changed first
+    List {
+        /// Only of this commune
+        #[arg(long)]
+        commune: Option<CommuneId>,
+        /// Only in this state: new, acknowledged, in_progress, resolved, closed; may be repeated
+        #[arg(long)]
+        status: Vec<String>,
+        /// Only at least this severe
+        #[arg(long, value_name = "LEVEL")]
+        severity_min: Option<Level>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// One incident with its detections and what happened to it
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Change an incident's state or verdict, or comment on it
+    Update {
+        /// Its id
+        id: String,
+        /// new, acknowledged, in_progress, resolved or closed
+        #[arg(long)]
+        status: Option<String>,
+        /// true_positive, false_positive, benign_true_positive or undetermined; closing demands one
+        #[arg(long)]
+        verdict: Option<String>,
+        /// What to write beside it
+        #[arg(long)]
+        comment: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Commune {
+    /// Add a commune
+    Add {
+        /// Its slug, e.g. chenove; part of paths, so it never changes
+        id: CommuneId,
+        /// Its name, e.g. Chenôve
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The communes
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Feed {
+    /// Add a feed and print its key, once
+    Add {
+        /// Its slug, e.g. chenove-phones
+        id: FeedId,
+        /// The commune it belongs to
+        #[arg(long)]
+        commune: CommuneId,
+        /// What its records are decoded with (`jacquemart decode --format x` lists them)
+        #[arg(long)]
+        format: FormatName,
+        /// What people call it
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The feeds
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Replace a feed's key and print the new one, once; the old one stops working
+    Rotate {
+        /// The feed
+        id: FeedId,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make an API token and print it, once
+    Add {
+        /// Its name
+        name: String,
+        /// What it may do: reader, analyst or admin
+        #[arg(long, default_value = "reader")]
+        role: String,
+        /// A commune that it may read; may be repeated. Without it all, as the SOC
+        #[arg(long)]
+        commune: Vec<CommuneId>,
+        /// When it stops working, RFC 3339
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The tokens, without their secrets
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Make a token worthless
+    Revoke {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rules {
+    /// Load rules and say what is refused and why; exits with 5 where anything is
+    Check {
+        /// Rule files and folders
+        #[arg(required = true, value_name = "DIR", value_hint = ValueHint::AnyPath)]
+        paths: Vec<PathBuf>,
+        /// Also print the warnings: rules that no feed known here can trigger
+        #[arg(long)]
+        warnings: bool,
+    },
+    /// The rules that a server uses
+    List {
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Read the configuration and say whether it can be used
+    Check,
+    /// Print the configuration in force, as TOML
+    Show,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,39 @@
+//! `jacquemart commune`.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    Exit, Failure,
+    cli::{Commune, Global, Output},
+    commands::connect,
+    print,
+};
+
+pub(crate) async fn run(global: &Global, args: Commune) -> Result<Exit, Failure> {
+    match args {
+        Commune::Add { id, name, server } => {
+            let client = connect(global, &server).await?;
+            let name = name.unwrap_or_else(|| id.to_string());
+            let added = client
+                .send(Method::POST, "/api/v1/communes", json!({"id": id, "name": name}))
+                .await?;
+            client.close().await;
+            match global.output {
+                Output::Json => print::json(&added)?,
+                Output::Table => println!("added commune {id} ({name})"),
+            }
+        }
+        Commune::List { server } => {
+            let client = connect(global, &server).await?;
+            let answer = client.get("/api/v1/communes", &[]).await?;
+            client.close().await;
+            print::list(
+                global.output,
+                &answer,
+                &[("ID", "id"), ("NAME", "name"), ("CREATED", "created")],
+            )?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,68 @@
+//! `jacquemart feed`.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    Exit, Failure,
+    cli::{Feed, Global, Output},
+    commands::connect,
+    print,
+};
+
+pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
+    match args {
+        Feed::Add { id, commune, format, name, server } => {
+            let client = connect(global, &server).await?;
+            let name = name.unwrap_or_else(|| id.to_string());
+            let body = json!({"id": id, "commune": commune, "format": format, "name": name});
+            let added = client.send(Method::POST, "/api/v1/feeds", body).await?;
+            client.close().await;
+            show_key(
+                global.output,
+                &format!("added feed {id} of {commune}, format {format}"),
+                &added,
+            )?;
+        }
+        Feed::List { server } => {
+            let client = connect(global, &server).await?;
+            let answer = client.get("/api/v1/feeds", &[]).await?;
+            client.close().await;
+            let columns = [
+                ("ID", "id"),
+                ("COMMUNE", "commune"),
+                ("FORMAT", "format"),
+                ("NAME", "name"),
+                ("CREATED", "created"),
+            ];
+            print::list(global.output, &answer, &columns)?;
+        }
+        Feed::Rotate { id, server } => {
+            let client = connect(global, &server).await?;
+            let path = format!("/api/v1/feeds/{id}/rotate");
+            let rotated = client.send(Method::POST, &path, json!({})).await?;
+            client.close().await;
+            show_key(
+                global.output,
+                &format!("feed {id} has a new key; the old one no longer works"),
+                &rotated,
+            )?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn show_key(output: Output, what: &str, answer: &Value) -> Result<(), Failure> {
+    match output {
+        Output::Json => print::json(answer)?,
+        Output::Table => {
+            let key = print::cell(answer, "key");
+            println!("{what}");
+            println!("its key, shown this once:\n\n  {key}\n");
+            println!(
+                "a first event:\n\n  curl -H 'Authorization: Bearer {key}' --data-binary @events.ndjson http://127.0.0.1:7080/ingest"
+            );
+        }
+    }
+    Ok(())
+}

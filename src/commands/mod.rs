@@ -1,0 +1,49 @@
+//! One file a command.
+
+pub(crate) mod commune;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod decode;
+pub(crate) mod demo;
+pub(crate) mod detect;
+pub(crate) mod feed;
+pub(crate) mod hunt;
+pub(crate) mod incident;
+mod offline;
+pub(crate) mod replay;
+pub(crate) mod rules;
+pub(crate) mod serve;
+pub(crate) mod token;
+
+use crate::{
+    Exit, Failure,
+    cli::{Global, Server},
+    client::Client,
+    config::Config,
+};
+
+/// The configuration that the flags ask for.
+pub(crate) fn load_config(global: &Global) -> Result<Config, Failure> {
+    Config::load(
+        global.config.as_deref(),
+        // A variable that is no Unicode can't be one of ours.
+        std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }),
+        &global.set,
+        global.data_dir.as_deref(),
+    )
+    .map_err(|error| {
+        Failure::new(Exit::Usage, error.into()).context("failed to read the configuration")
+    })
+}
+
+/// A way to the API that the flags ask for.
+pub(crate) async fn connect(global: &Global, server: &Server) -> Result<Client, Failure> {
+    let mut config = load_config(global)?;
+    if global.config.is_none() && server.url.is_none() {
+        // Commands are quiet about what opening the folder logs.
+        config.log.filter = "error".to_owned();
+    }
+    Client::connect(&config, server).await
+}

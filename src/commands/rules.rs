@@ -1,0 +1,78 @@
+//! `jacquemart rules`.
+
+use std::path::PathBuf;
+
+use detect::Refusal;
+use serde_json::{Value, json};
+
+use crate::{
+    Exit, Failure,
+    cli::{Global, Output, Rules},
+    commands::connect,
+    print,
+};
+
+pub(crate) async fn run(global: &Global, args: Rules) -> Result<Exit, Failure> {
+    match args {
+        Rules::Check { paths, warnings } => check(global.output, &paths, warnings),
+        Rules::List { server } => {
+            let client = connect(global, &server).await?;
+            let answer = client.get("/api/v1/rules", &[]).await?;
+            client.close().await;
+            print::list(
+                global.output,
+                &answer,
+                &[("ID", "id"), ("LEVEL", "level"), ("TITLE", "title")],
+            )?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn check(output: Output, paths: &[PathBuf], with_warnings: bool) -> Result<Exit, Failure> {
+    let started = std::time::Instant::now();
+    let loaded = detect::load(paths);
+    let (rules, refused, warnings) = (loaded.rules.len(), loaded.refused, loaded.warnings);
+    let engine = detect::Engine::new(loaded.rules);
+    let took_ms = started.elapsed().as_millis();
+    match output {
+        Output::Json => print::json(&json!({
+            "loaded": rules,
+            "refused": refused.iter().map(as_json).collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(as_json).collect::<Vec<_>>(),
+            "load_and_compile_ms": u64::try_from(took_ms).unwrap_or(u64::MAX),
+            "engine_bytes": engine.memory_bytes(),
+        }))?,
+        Output::Table => {
+            for refusal in &refused {
+                println!("refused  {}", print::safe(&refusal.to_string()));
+            }
+            if with_warnings {
+                for warning in &warnings {
+                    println!("warning  {}", print::safe(&warning.to_string()));
+                }
+            }
+            println!(
+                "{rules} rules load, {} refused, {} warnings{}; {took_ms} ms, engine {:.1} MiB",
+                refused.len(),
+                warnings.len(),
+                if with_warnings || warnings.is_empty() {
+                    ""
+                } else {
+                    " (see them with --warnings)"
+                },
+                engine.memory_bytes() as f64 / f64::from(1 << 20),
+            );
+        }
+    }
+    Ok(if refused.is_empty() { Exit::Done } else { Exit::Found })
+}
+
+fn as_json(refusal: &Refusal) -> Value {
+    json!({
+        "path": refusal.path,
+        "line": refusal.line,
+        "rule": { "id": refusal.rule_id, "name": refusal.title },
+        "reason": refusal.reason,
+    })
+}

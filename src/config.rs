@@ -1,0 +1,570 @@
+//! The configuration: one TOML file, then the environment, then flags.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use event::FeedId;
+use serde::{Deserialize, Serialize};
+
+/// The file that is read where none is named and it is there.
+const DEFAULT_FILE: &str = "jacquemart.toml";
+
+/// Variables that are not configuration keys.
+const OTHER_VARIABLES: &[&str] = &[
+    "JACQUEMART_CONFIG",
+    "JACQUEMART_URL",
+    "JACQUEMART_TOKEN",
+    "JACQUEMART_INGEST_URL",
+    "JACQUEMART_FEED_KEY",
+    "JACQUEMART_CORPORA",
+    "JACQUEMART_LOG",
+];
+
+/// Everything that can be set. `docs/configuration.md` is its reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where everything is kept that no URL says otherwise of.
+    pub(crate) data_dir: PathBuf,
+    /// `journal:///…`; empty is `<data_dir>/journal`.
+    pub(crate) bus: String,
+    /// `sqlite:///…`; empty is `<data_dir>/jacquemart.db`.
+    pub(crate) database: String,
+    /// `file:///…`; empty is `<data_dir>/splits`.
+    pub(crate) splits: String,
+    pub(crate) journal: Journal,
+    pub(crate) ingest: Ingest,
+    pub(crate) detect: Detect,
+    pub(crate) rules: Rules,
+    pub(crate) index: Index,
+    pub(crate) api: Api,
+    pub(crate) log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "jacquemart-data".into(),
+            bus: String::new(),
+            database: String::new(),
+            splits: String::new(),
+            journal: Journal::default(),
+            ingest: Ingest::default(),
+            detect: Detect::default(),
+            rules: Rules::default(),
+            index: Index::default(),
+            api: Api::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// The embedded bus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Journal {
+    /// Past so many unread bytes senders are told to wait.
+    pub(crate) journal_bytes_max: ByteSize,
+    /// Bytes of one segment file.
+    pub(crate) segment_bytes: ByteSize,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { journal_bytes_max: ByteSize::gib(20), segment_bytes: ByteSize::mib(128) }
+    }
+}
+
+/// The doors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ingest {
+    pub(crate) http: IngestHttp,
+    /// Syslog listeners; none by default.
+    pub(crate) syslog: Vec<IngestSyslog>,
+}
+
+/// `POST /ingest`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct IngestHttp {
+    pub(crate) listen: SocketAddr,
+    /// A request's body as sent.
+    pub(crate) body_bytes_max: ByteSize,
+    /// A request's body once decompressed.
+    pub(crate) decompressed_bytes_max: ByteSize,
+    /// One record.
+    pub(crate) record_bytes_max: ByteSize,
+    /// All bodies in memory at once.
+    pub(crate) in_flight_bytes_max: ByteSize,
+}
+
+impl Default for IngestHttp {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7080)),
+            body_bytes_max: ByteSize::mib(16),
+            decompressed_bytes_max: ByteSize::mib(64),
+            record_bytes_max: ByteSize::mib(1),
+            in_flight_bytes_max: ByteSize::mib(256),
+        }
+    }
+}
+
+/// A syslog listener over TCP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IngestSyslog {
+    pub(crate) listen: SocketAddr,
+    /// The feed of everything that comes here; without it each message must carry a feed's key
+    /// as structured data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) feed: Option<FeedId>,
+    /// Networks that may connect, e.g. `10.1.0.0/16`; demanded where `feed` is set and the
+    /// listener is not on loopback, as nothing else says who sends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_from: Vec<String>,
+}
+
+/// Matching.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Detect {
+    /// Threads that decode and match; 0 is one a core.
+    pub(crate) threads: usize,
+    /// Events that one batch has at most.
+    pub(crate) batch_events_max: usize,
+}
+
+impl Default for Detect {
+    fn default() -> Self {
+        Self { threads: 0, batch_events_max: 2_000 }
+    }
+}
+
+/// Rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rules {
+    /// Whether the rules that come with the program are used.
+    pub(crate) builtin: bool,
+    /// Further rule files and folders.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { builtin: true, paths: Vec::new() }
+    }
+}
+
+/// Indexing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Index {
+    /// How often what came is made searchable.
+    pub(crate) refresh_ms: u64,
+    /// Splits are sealed at the latest after so long,
+    pub(crate) checkpoint_age_max_s: u64,
+    /// or so many events,
+    pub(crate) checkpoint_events_max: u64,
+    /// or so many bytes of originals.
+    pub(crate) checkpoint_bytes_max: ByteSize,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            refresh_ms: 1_000,
+            checkpoint_age_max_s: 300,
+            checkpoint_events_max: 500_000,
+            checkpoint_bytes_max: ByteSize::gib(1),
+        }
+    }
+}
+
+/// The API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) listen: SocketAddr,
+    /// Whether `/metrics` answers without a token.
+    pub(crate) metrics_open: bool,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7081)), metrics_open: false }
+    }
+}
+
+/// What is said on stderr.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// E.g. `info` or `warn,ingest=debug`; `JACQUEMART_LOG` goes before it.
+    pub(crate) filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// A number of bytes, written as a number or as e.g. `"20 GiB"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ByteSize(pub(crate) u64);
+
+const UNITS: [(&str, u64); 8] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+
+impl ByteSize {
+    const fn mib(n: u64) -> Self {
+        Self(n << 20)
+    }
+
+    const fn gib(n: u64) -> Self {
+        Self(n << 30)
+    }
+
+    /// As a `usize`, saturating.
+    pub(crate) fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        for (unit, factor) in UNITS {
+            if let Some(number) = text.strip_suffix(unit) {
+                return number.trim().parse::<u64>().ok()?.checked_mul(factor).map(Self);
+            }
+        }
+        text.strip_suffix('B').unwrap_or(text).trim().parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS[..4].iter().rev().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0)
+        {
+            Some((unit, factor)) => write!(f, "{} {unit}", self.0 / factor),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Number(u64),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(bytes) => Ok(Self(bytes)),
+            Form::Text(text) => Self::parse(&text).ok_or_else(|| {
+                serde::de::Error::custom(format!(
+                    "{text:?} is no size; write a number of bytes, or e.g. \"512 MiB\""
+                ))
+            }),
+        }
+    }
+}
+
+/// Why the configuration can't be used. The texts complete "failed to read the configuration: …".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file can't be read.
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    /// What it says is wrong.
+    #[error("{place}: {reason}")]
+    Wrong { place: String, reason: String },
+}
+
+impl Config {
+    /// Reads the file, the environment and `sets` (`key=value`), later ones over earlier ones.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        sets: &[String],
+        data_dir: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
+        let path = match file {
+            Some(path) => Some(path),
+            None => Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()),
+        };
+        let mut table = toml::Table::new();
+        if let Some(path) = path {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+            // Read alone first, so that errors carry its lines.
+            toml::from_str::<Self>(&text)
+                .map_err(|error| wrong(path.display().to_string(), &error))?;
+            table =
+                toml::from_str(&text).map_err(|error| wrong(path.display().to_string(), &error))?;
+        }
+        for (name, value) in environment {
+            if !name.starts_with("JACQUEMART_") || OTHER_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            let key = name["JACQUEMART_".len()..].to_lowercase().replace("__", ".");
+            apply(&mut table, &key, &value, &format!("environment variable {name}"))?;
+        }
+        for set in sets {
+            let Some((key, value)) = set.split_once('=') else {
+                return Err(ConfigError::Wrong {
+                    place: format!("--set {set}"),
+                    reason: "write it as key=value, e.g. --set api.listen=127.0.0.1:9000"
+                        .to_owned(),
+                });
+            };
+            apply(&mut table, key, value, &format!("--set {key}"))?;
+        }
+        let mut config = Self::deserialize(table)
+            .map_err(|error| wrong("the configuration".to_owned(), &error))?;
+        if let Some(data_dir) = data_dir {
+            config.data_dir = data_dir.to_owned();
+        }
+        config.data_dir = std::path::absolute(&config.data_dir)
+            .map_err(|source| ConfigError::Io { path: config.data_dir.clone(), source })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Things that types can't say.
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |place: &str, reason: String| {
+            Err(ConfigError::Wrong { place: place.to_owned(), reason })
+        };
+        if self.journal.segment_bytes < ByteSize::mib(1) {
+            return refuse("journal.segment_bytes", "must be at least 1 MiB".to_owned());
+        }
+        if self.journal.journal_bytes_max.0 < 2 * self.journal.segment_bytes.0 {
+            return refuse(
+                "journal.journal_bytes_max",
+                format!(
+                    "must be at least twice journal.segment_bytes ({})",
+                    self.journal.segment_bytes
+                ),
+            );
+        }
+        if self.ingest.http.record_bytes_max > ByteSize::mib(8) {
+            return refuse("ingest.http.record_bytes_max", "must be at most 8 MiB".to_owned());
+        }
+        if self.index.refresh_ms == 0 || self.index.refresh_ms > 5_000 {
+            return refuse(
+                "index.refresh_ms",
+                "must be from 1 to 5000, as events are to be searchable within 5 s".to_owned(),
+            );
+        }
+        if self.detect.batch_events_max == 0 {
+            return refuse("detect.batch_events_max", "must be at least 1".to_owned());
+        }
+        let mut seen = BTreeSet::from([self.api.listen]);
+        let doors = std::iter::once(self.ingest.http.listen)
+            .chain(self.ingest.syslog.iter().map(|door| door.listen));
+        for listen in doors.filter(|listen| listen.port() != 0) {
+            if !seen.insert(listen) {
+                return refuse(
+                    "listen",
+                    format!("{listen} is used twice; every listener needs its own"),
+                );
+            }
+        }
+        for door in &self.ingest.syslog {
+            if door.feed.is_some() && door.allow_from.is_empty() && !door.listen.ip().is_loopback()
+            {
+                return refuse(
+                    "ingest.syslog.allow_from",
+                    format!(
+                        "{} takes everything for one feed without a key; say which networks may connect, e.g. [\"10.1.0.0/16\"]",
+                        door.listen
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The bus's URL.
+    pub(crate) fn bus_url(&self) -> String {
+        self.url(&self.bus, "journal", "journal")
+    }
+
+    /// The database's URL.
+    pub(crate) fn database_url(&self) -> String {
+        self.url(&self.database, "sqlite", "jacquemart.db")
+    }
+
+    /// The split storage's URL.
+    pub(crate) fn splits_url(&self) -> String {
+        self.url(&self.splits, "file", "splits")
+    }
+
+    fn url(&self, given: &str, scheme: &str, name: &str) -> String {
+        if given.is_empty() {
+            format!("{scheme}://{}", self.data_dir.join(name).display())
+        } else {
+            given.to_owned()
+        }
+    }
+
+    /// The socket through which commands on this machine reach the server.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.data_dir.join("jacquemart.sock")
+    }
+}
+
+/// Sets the dotted `key`. A value that reads as TOML (number, truth value, list) is that,
+/// anything else is text.
+fn apply(table: &mut toml::Table, key: &str, value: &str, place: &str) -> Result<(), ConfigError> {
+    let parsed = toml::from_str::<toml::Table>(&format!("v = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("v"))
+        .filter(|value| !value.is_datetime())
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut place_in = &mut *table;
+    let mut parts = key.split('.').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            place_in.insert(part.to_owned(), parsed);
+            break;
+        }
+        let next = place_in.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let toml::Value::Table(next) = next else {
+            return Err(ConfigError::Wrong {
+                place: place.to_owned(),
+                reason: format!("{part:?} is no section"),
+            });
+        };
+        place_in = next;
+    }
+    Config::deserialize(table.clone()).map(drop).map_err(|error| wrong(place.to_owned(), &error))
+}
+
+/// Says what a TOML error says, and for an unknown key which one was likely meant.
+fn wrong(place: String, error: &toml::de::Error) -> ConfigError {
+    let text = error.to_string();
+    let hint = nearest_key(error.message())
+        .map(|near| format!("\ndid you mean `{near}`?"))
+        .unwrap_or_default();
+    ConfigError::Wrong { place, reason: format!("{}{hint}", text.trim_end()) }
+}
+
+/// Out of serde's "unknown field `lisen`, expected one of `listen`, …" the likeliest.
+fn nearest_key(message: &str) -> Option<String> {
+    let (head, tail) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    let (_, expected) = tail.split_once("expected")?;
+    expected
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|known| (strsim::jaro_winkler(head, known), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        text: &str,
+        environment: &[(&str, &str)],
+        sets: &[&str],
+    ) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, text).unwrap();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        Config::load(Some(&path), environment, &sets, None)
+    }
+
+    #[test]
+    fn later_sources_go_over_earlier_ones() {
+        let config = load(
+            "data_dir = '/a'\n[api]\nlisten = '127.0.0.1:1'\n[journal]\njournal_bytes_max = '1 GiB'",
+            &[("JACQUEMART_API__LISTEN", "127.0.0.1:2"), ("JACQUEMART_TOKEN", "x"), ("HOME", "/")],
+            &["detect.threads=3", "rules.paths=[\"r\"]"],
+        )
+        .unwrap();
+        assert_eq!(config.data_dir, Path::new("/a"));
+        assert_eq!(config.api.listen.port(), 2);
+        assert_eq!(config.journal.journal_bytes_max, ByteSize(1 << 30));
+        assert_eq!((config.detect.threads, config.rules.paths), (3, vec![PathBuf::from("r")]));
+        assert_eq!(load("", &[], &["api.listen=127.0.0.1:9"]).unwrap().api.listen.port(), 9);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+        for (text, environment, sets, near) in [
+            ("[api]\nlisen = '127.0.0.1:1'", vec![], vec![], "listen"),
+            ("", vec![("JACQUEMART_DATADIR", "/x")], vec![], "data_dir"),
+            ("", vec![], vec!["jornal.segment_bytes=1"], "journal"),
+        ] {
+            let error = load(text, &environment, &sets).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean `{near}`?")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let config =
+            load("[[ingest.syslog]]\nlisten = '127.0.0.1:7514'\nfeed = 'a'", &[], &[]).unwrap();
+        let shown = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(load(&shown, &[], &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn an_open_syslog_door_needs_networks() {
+        let error =
+            load("[[ingest.syslog]]\nlisten = '0.0.0.0:7514'\nfeed = 'a'", &[], &[]).unwrap_err();
+        assert!(error.to_string().contains("allow_from"), "{error}");
+    }
+
+    #[test]
+    fn sizes_read_and_print() {
+        for (text, bytes, shown) in
+            [("20 GiB", 20 << 30, "20 GiB"), ("1000kB", 1_000_000, "1000000 B"), ("7", 7, "7 B")]
+        {
+            assert_eq!(ByteSize::parse(text), Some(ByteSize(bytes)));
+            assert_eq!(ByteSize(bytes).to_string(), shown);
+        }
+        assert_eq!(ByteSize::parse("many"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! What `/metrics` shows, each with its unit in its name.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Bounds for times from receipt, in seconds.
+const LATENCY_BUCKETS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
+
+/// The counters, gauges and histograms of one process.
+pub(crate) struct Metrics {
+    pub(crate) registry: Registry,
+    pub(crate) records: IntCounterVec,
+    pub(crate) record_bytes: IntCounterVec,
+    pub(crate) rejected: IntCounterVec,
+    pub(crate) decode_failures: IntCounterVec,
+    pub(crate) detections: IntCounterVec,
+    pub(crate) incidents: IntCounterVec,
+    pub(crate) dead_letters: IntCounterVec,
+    pub(crate) worker_errors: IntCounterVec,
+    pub(crate) lag: IntGaugeVec,
+    pub(crate) bus_bytes: IntGauge,
+    pub(crate) bus_quarantined: IntGauge,
+    pub(crate) rules: IntGauge,
+    pub(crate) rules_refused: IntGauge,
+    pub(crate) indexed: IntCounter,
+    pub(crate) matched: IntCounter,
+    pub(crate) raised: IntCounter,
+    pub(crate) checkpoints: IntCounter,
+    pub(crate) to_detection: Histogram,
+    pub(crate) to_incident: Histogram,
+    pub(crate) to_searchable: Histogram,
+}
+
+impl Metrics {
+    /// Registers everything in a registry of its own.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new_custom(Some("jacquemart".to_owned()), None)?;
+        let counter =
+            |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
+                let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+                registry.register(Box::new(counter.clone()))?;
+                Ok(counter)
+            };
+        let single = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let latency = |name: &str, help: &str| -> prometheus::Result<Histogram> {
+            let opts = HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec());
+            let histogram = Histogram::with_opts(opts)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
+        let feed = &["commune", "feed"];
+        let lag = IntGaugeVec::new(
+            Opts::new("lag_records", "Records that a reader group has not passed yet"),
+            &["topic", "partition", "group"],
+        )?;
+        registry.register(Box::new(lag.clone()))?;
+        Ok(Self {
+            records: counter("records_total", "Records acknowledged to their sender", feed)?,
+            record_bytes: counter("record_bytes_total", "Bytes of the records acknowledged", feed)?,
+            rejected: counter(
+                "rejected_records_total",
+                "Records refused at a door, by reason",
+                &["reason"],
+            )?,
+            decode_failures: counter(
+                "decode_failures_total",
+                "Records kept as event.kind pipeline_error",
+                feed,
+            )?,
+            detections: counter(
+                "detections_total",
+                "Detections made, by level",
+                &["commune", "level"],
+            )?,
+            incidents: counter("incidents_total", "Incidents opened", &["commune"])?,
+            dead_letters: counter(
+                "dead_letters_total",
+                "Payloads on the bus that this version can't read",
+                &["topic"],
+            )?,
+            worker_errors: counter(
+                "worker_errors_total",
+                "Tries of a stage that failed and were repeated",
+                &["stage"],
+            )?,
+            lag,
+            bus_bytes: gauge("bus_bytes", "Bytes that the bus holds on disk")?,
+            bus_quarantined: gauge(
+                "bus_quarantined_ranges",
+                "Damaged ranges that the bus moved aside",
+            )?,
+            rules: gauge("rules", "Rules in use")?,
+            rules_refused: gauge("rules_refused", "Rules that did not load")?,
+            indexed: single("indexed_events_total", "Events made searchable")?,
+            matched: single("matched_events_total", "Events that all rules were matched against")?,
+            raised: single(
+                "raised_detections_total",
+                "Detections that passed the raise stage, known ones included",
+            )?,
+            checkpoints: single(
+                "index_checkpoints_total",
+                "Times that splits were sealed and published",
+            )?,
+            to_detection: latency(
+                "receipt_to_detection_seconds",
+                "From receipt of a record to its detections being durable",
+            )?,
+            to_incident: latency(
+                "receipt_to_incident_seconds",
+                "From receipt of a record to its incident being durable",
+            )?,
+            to_searchable: latency(
+                "receipt_to_searchable_seconds",
+                "From receipt of a record to its event being searchable",
+            )?,
+            registry,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_name_registers_once() {
+        let metrics = super::Metrics::new().unwrap();
+        metrics.indexed.inc();
+        assert!(!metrics.registry.gather().is_empty());
+    }
+}

@@ -1,0 +1,137 @@
+//! Records in, detections out: the `detect` reader group.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use detect::Engine;
+use event::{Detection, Timestamp};
+use ingest::bus::{AppendError, Batch, Bus, Group, PollLimit, Polled, Topic};
+use tokio_util::sync::CancellationToken;
+
+use super::{backoff::Backoff, decoded::Decoded, matching::Pool};
+use crate::metrics::Metrics;
+
+/// Bytes that a detection has on the bus at most; a larger one leaves its copy of the event
+/// behind, which stays to be found by its id.
+const DETECTION_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of records that one batch has at most.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// How long a poll waits before it looks around again.
+const POLL_WAIT: Duration = Duration::from_secs(1);
+
+pub(crate) struct DetectWorker {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) decoded: Arc<Decoded>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) batch_events_max: usize,
+}
+
+impl DetectWorker {
+    /// Reads until `stop`; the batch under way is finished first. The cursor moves only once
+    /// the detections are durable on the bus, so a crash repeats a batch and loses none; the
+    /// repeated detections have the same ids.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut reader = self.bus.reader(Topic::Records, Group::Detect).await?;
+        let limit = PollLimit { records_max: self.batch_events_max, bytes_max: BATCH_BYTES_MAX };
+        loop {
+            let polled = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                polled = reader.poll(limit, POLL_WAIT) => polled.context("failed to read the bus")?,
+            };
+            let Polled::Batch(batch) = polled else { continue };
+            let (partition, next) = (batch.partition, batch.next());
+            if !self.process(&batch, &stop).await? {
+                return Ok(());
+            }
+            reader.commit(partition, next).await.context("failed to commit the detect cursor")?;
+        }
+    }
+
+    /// Returns false where it was told to stop before the detections were durable.
+    async fn process(&self, batch: &Batch, stop: &CancellationToken) -> anyhow::Result<bool> {
+        let events = self.decoded.events(batch).await.context("failed to keep a dead letter")?;
+        let count = events.len() as u64;
+        let engine = Arc::clone(&self.engine);
+        let detections = self.pool.run(move || engine.detect(&events, Timestamp::now())).await;
+        self.metrics.matched.inc_by(count);
+        if detections.is_empty() {
+            return Ok(true);
+        }
+        for of_commune in by_commune(&detections) {
+            let payloads = of_commune
+                .iter()
+                .map(|detection| encode(detection))
+                .collect::<Result<Vec<_>, _>>()
+                .context("failed to encode a detection")?;
+            let Some(first) = of_commune.first() else { continue };
+            if !self.append(first.commune.as_str(), payloads, stop).await? {
+                return Ok(false);
+            }
+        }
+        let now = Timestamp::now();
+        for detection in &detections {
+            let labels = [detection.commune.as_str(), detection.rule.level.as_str()];
+            self.metrics.detections.with_label_values(&labels).inc();
+            self.metrics.to_detection.observe(now.since(detection.received).as_secs_f64());
+        }
+        Ok(true)
+    }
+
+    /// Appends until the bus takes it: detections are never dropped.
+    async fn append(
+        &self,
+        key: &str,
+        payloads: Vec<Bytes>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<bool> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.bus.append(Topic::Detections, key, payloads.clone()).await {
+                Ok(_) => return Ok(true),
+                Err(AppendError::Full { used_bytes, max_bytes }) => {
+                    self.metrics.worker_errors.with_label_values(&["detect"]).inc();
+                    tracing::warn!(
+                        used_bytes,
+                        max_bytes,
+                        "topic detections is full; waiting for its reader"
+                    );
+                    if !backoff.wait(stop).await {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error).context("failed to append detections"),
+            }
+        }
+    }
+}
+
+/// The detections of each commune, in the order in which communes first appear.
+fn by_commune(detections: &[Detection]) -> Vec<Vec<&Detection>> {
+    let mut groups: Vec<Vec<&Detection>> = Vec::new();
+    for detection in detections {
+        match groups.iter_mut().find(|group| group[0].commune == detection.commune) {
+            Some(group) => group.push(detection),
+            None => groups.push(vec![detection]),
+        }
+    }
+    groups
+}
+
+fn encode(detection: &Detection) -> serde_json::Result<Bytes> {
+    let bytes = serde_json::to_vec(detection)?;
+    if bytes.len() <= DETECTION_BYTES_MAX {
+        return Ok(bytes.into());
+    }
+    let mut smaller = detection.clone();
+    smaller.event = serde_json::json!({
+        "event": { "id": detection.event_id },
+        "error": { "message": "the event is too large to travel with its detection; look it up by its id" },
+    });
+    serde_json::to_vec(&smaller).map(Bytes::from)
+}

@@ -1,0 +1,65 @@
+//! The feeds as the collectors see them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use event::{Feed, FeedId};
+use ingest::Feeds;
+use store::{
+    auth::{Secret, SecretHash},
+    db::{Database, DbError},
+};
+
+/// A snapshot of the database's feeds, replaced as a whole when they change.
+#[derive(Default)]
+pub(crate) struct FeedTable {
+    snapshot: ArcSwap<Snapshot>,
+}
+
+#[derive(Default)]
+struct Snapshot {
+    by_key: HashMap<SecretHash, Arc<Feed>>,
+    by_id: HashMap<FeedId, Arc<Feed>>,
+}
+
+impl FeedTable {
+    /// Reads the feeds anew.
+    pub(crate) async fn refresh(&self, db: &dyn Database) -> Result<(), DbError> {
+        let mut snapshot = Snapshot::default();
+        for (key, feed) in db.feed_keys().await? {
+            let feed = Arc::new(feed);
+            snapshot.by_id.insert(feed.id.clone(), Arc::clone(&feed));
+            snapshot.by_key.insert(key, feed);
+        }
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+}
+
+impl Feeds for FeedTable {
+    fn by_key(&self, key: &str) -> Option<Arc<Feed>> {
+        self.snapshot.load().by_key.get(&Secret::presented(key).hash()).cloned()
+    }
+
+    fn by_id(&self, id: &FeedId) -> Option<Arc<Feed>> {
+        self.snapshot.load().by_id.get(id).cloned()
+    }
+}
+
+/// What a key is for the socket in the data folder: `feed:` and a feed's id. Whoever reaches
+/// the socket may read the folder, and needs no other proof.
+pub(crate) struct LocalFeeds(pub(crate) Arc<FeedTable>);
+
+/// What stands before a feed's id in a key for [`LocalFeeds`].
+pub(crate) const LOCAL_KEY: &str = "feed:";
+
+impl Feeds for LocalFeeds {
+    fn by_key(&self, key: &str) -> Option<Arc<Feed>> {
+        let id = FeedId::new(key.strip_prefix(LOCAL_KEY)?).ok()?;
+        self.0.by_id(&id)
+    }
+
+    fn by_id(&self, id: &FeedId) -> Option<Arc<Feed>> {
+        self.0.by_id(id)
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether every part works.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use api::Check;
+use async_trait::async_trait;
+use ingest::bus::Bus;
+use store::db::Database;
+
+/// Looks at the parts when asked.
+pub(crate) struct Health {
+    bus: Option<Arc<dyn Bus>>,
+    db: Arc<dyn Database>,
+    ended: Mutex<Vec<(&'static str, String)>>,
+}
+
+impl Health {
+    pub(crate) fn new(bus: Option<Arc<dyn Bus>>, db: Arc<dyn Database>) -> Self {
+        Self { bus, db, ended: Mutex::default() }
+    }
+
+    /// Notes that a stage runs no more.
+    pub(crate) fn ended(&self, stage: &'static str, outcome: &anyhow::Result<()>) {
+        let why = match outcome {
+            Ok(()) => "stopped".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((stage, why));
+    }
+}
+
+#[async_trait]
+impl api::Health for Health {
+    async fn ready(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        let database = self.db.ping().await;
+        checks.push(Check {
+            name: "database".to_owned(),
+            ok: database.is_ok(),
+            detail: database.err().map_or_else(|| "answers".to_owned(), |error| error.to_string()),
+        });
+        if let Some(bus) = &self.bus {
+            let status = bus.status().await;
+            checks.push(Check {
+                name: "bus".to_owned(),
+                ok: status.stopped.is_none(),
+                detail: status.stopped.unwrap_or_else(|| "takes records".to_owned()),
+            });
+            checks.push(Check {
+                name: "bus damage".to_owned(),
+                ok: status.quarantined.is_empty(),
+                detail: if status.quarantined.is_empty() {
+                    "none".to_owned()
+                } else {
+                    status.quarantined.join("; ")
+                },
+            });
+        }
+        for (stage, why) in self.ended.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            checks.push(Check { name: (*stage).to_owned(), ok: false, detail: why.clone() });
+        }
+        checks
+    }
+}

@@ -1,0 +1,114 @@
+//! Records in, searchable splits out: the `index` reader group.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use event::{Event, Timestamp};
+use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Reader, Topic};
+use store::{
+    db::{CursorName, Database},
+    index::Index,
+};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::decoded::Decoded;
+use crate::metrics::Metrics;
+
+const LIMIT: PollLimit = PollLimit { records_max: 2_000, bytes_max: 8 << 20 };
+
+pub(crate) struct IndexWorker {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) db: Arc<dyn Database>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) decoded: Arc<Decoded>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) refresh: Duration,
+}
+
+impl IndexWorker {
+    /// Reads until `stop`, then seals what is open. The catalog's cursor counts: it moves in
+    /// the transaction that publishes the splits, and the bus's follows. After a crash, what
+    /// was not sealed is read from the bus again.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut reader = self.bus.reader(Topic::Records, Group::Index).await?;
+        let mut refresh = tokio::time::interval_at(Instant::now() + self.refresh, self.refresh);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut receipts = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = refresh.tick() => {
+                    self.show(&mut receipts).await?;
+                    if self.index.checkpoint_due() {
+                        self.checkpoint(&mut *reader).await?;
+                    }
+                }
+                polled = reader.poll(LIMIT, self.refresh) => {
+                    match polled.context("failed to read the bus")? {
+                        Polled::Batch(batch) => self.add(&batch, &mut receipts).await?,
+                        Polled::Assigned(partitions) => self.begin(&mut *reader, &partitions).await?,
+                        Polled::Idle | Polled::Revoked(_) => {}
+                    }
+                }
+            }
+        }
+        self.checkpoint(&mut *reader).await
+    }
+
+    async fn begin(&self, reader: &mut dyn Reader, partitions: &[u32]) -> anyhow::Result<()> {
+        for partition in partitions {
+            let next = self
+                .db
+                .cursor(CursorName::Index, self.bus.id(), *partition)
+                .await
+                .context("failed to read the index cursor")?;
+            if let Some(next) = next {
+                reader.seek(*partition, next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn add(&self, batch: &Batch, receipts: &mut Vec<Timestamp>) -> anyhow::Result<()> {
+        let events: Vec<Arc<Event>> =
+            self.decoded.events(batch).await.context("failed to keep a dead letter")?;
+        receipts.extend(events.iter().map(|event| event.received()));
+        let first = batch.entries.first().map_or(0, |entry| entry.offset);
+        self.index
+            .add(batch.partition, first, events, batch.next())
+            .await
+            .context("failed to index")
+    }
+
+    /// Makes what was added searchable, and measures how long that took since receipt.
+    async fn show(&self, receipts: &mut Vec<Timestamp>) -> anyhow::Result<()> {
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        self.index.refresh().await.context("failed to make events searchable")?;
+        let now = Timestamp::now();
+        self.metrics.indexed.inc_by(receipts.len() as u64);
+        for received in receipts.drain(..) {
+            self.metrics.to_searchable.observe(now.since(received).as_secs_f64());
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&self, reader: &mut dyn Reader) -> anyhow::Result<()> {
+        let positions = self
+            .index
+            .checkpoint(self.bus.id())
+            .await
+            .context("failed to seal and publish splits")?;
+        for position in positions {
+            reader
+                .commit(position.partition, position.next)
+                .await
+                .context("failed to commit the index cursor")?;
+        }
+        self.metrics.checkpoints.inc();
+        Ok(())
+    }
+}

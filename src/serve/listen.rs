@@ -1,0 +1,177 @@
+//! Opening the doors.
+
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, sync::Arc};
+
+use anyhow::{Context as _, anyhow};
+use axum::Router;
+use ingest::{
+    Feeds,
+    bus::Bus,
+    collect::{
+        Admission, CollectMetrics,
+        http::{self, HttpDoor, HttpLimits},
+        syslog::{self, Network, SyslogDoor, SyslogLimits},
+    },
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{feeds::LocalFeeds, meter::DoorMeter};
+use crate::{
+    Exit, Failure,
+    config::{Config, IngestSyslog},
+    wire::Wired,
+};
+
+/// Where the doors are.
+pub(crate) struct Opened {
+    pub(crate) ingest: SocketAddr,
+    pub(crate) api: SocketAddr,
+}
+
+/// What the doors of a configuration share.
+struct Doors<'a> {
+    config: &'a Config,
+    bus: Arc<dyn Bus>,
+    feeds: Arc<dyn Feeds>,
+    admission: Admission,
+    metrics: CollectMetrics,
+}
+
+/// Opens `/ingest`, the API, the socket for commands on this machine, and the syslog
+/// listeners; each serves in `set` until `stop`.
+pub(crate) async fn open(
+    config: &Config,
+    wired: &Wired,
+    set: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> Result<Opened, Failure> {
+    let doors = Doors {
+        config,
+        bus: wired.bus.clone().context("the bus is not open")?,
+        feeds: Arc::clone(&wired.feeds) as _,
+        admission: Admission::new(config.ingest.http.in_flight_bytes_max.as_usize()),
+        metrics: Arc::new(DoorMeter(Arc::clone(&wired.metrics))),
+    };
+    // Everything is bound before anything serves, so that a taken port lets nothing half start.
+    let (ingest_listener, ingest) = bind(config.ingest.http.listen, "ingest.http.listen").await?;
+    let (api_listener, api) = bind(config.api.listen, "api.listen").await?;
+    let mut syslog = Vec::new();
+    for door in &config.ingest.syslog {
+        let (listener, _) = bind(door.listen, "ingest.syslog.listen").await?;
+        syslog.push((listener, doors.syslog(door)?));
+    }
+    let local = bind_socket(config)?;
+
+    let ingest_router = http::router(doors.http(Arc::clone(&doors.feeds)));
+    serve_http(set, ingest_listener, ingest_router, doors.limits(), stop);
+    serve_http(set, api_listener, wired.api(), HttpLimits::default(), stop);
+    let local_feeds = Arc::new(LocalFeeds(Arc::clone(&wired.feeds)));
+    let local_router = wired.local_api().merge(http::router(doors.http(local_feeds)));
+    let stopped = stop.clone();
+    set.spawn(async move {
+        axum::serve(local, local_router)
+            .with_graceful_shutdown(async move { stopped.cancelled().await })
+            .await
+            .context("failed to serve the local socket")
+    });
+    for (listener, door) in syslog {
+        let stop = stop.clone();
+        set.spawn(async move {
+            syslog::serve(listener, door, stop).await;
+            Ok(())
+        });
+    }
+    Ok(Opened { ingest, api })
+}
+
+impl Doors<'_> {
+    fn limits(&self) -> HttpLimits {
+        let http = &self.config.ingest.http;
+        HttpLimits {
+            body_bytes_max: http.body_bytes_max.as_usize(),
+            decompressed_bytes_max: http.decompressed_bytes_max.as_usize(),
+            record_bytes_max: http.record_bytes_max.as_usize(),
+            ..HttpLimits::default()
+        }
+    }
+
+    fn http(&self, feeds: Arc<dyn Feeds>) -> HttpDoor {
+        HttpDoor {
+            bus: Arc::clone(&self.bus),
+            feeds,
+            admission: self.admission.clone(),
+            limits: self.limits(),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn syslog(&self, door: &IngestSyslog) -> Result<SyslogDoor, Failure> {
+        if let Some(feed) = &door.feed
+            && self.feeds.by_id(feed).is_none()
+        {
+            tracing::warn!(%feed, listen = %door.listen, "this syslog listener's feed does not exist yet; `jacquemart feed add` makes it");
+        }
+        let allow_from = door
+            .allow_from
+            .iter()
+            .map(|text| {
+                text.parse::<Network>()
+                    .map_err(|error| Failure::usage(format!("ingest.syslog.allow_from: {error}")))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(SyslogDoor {
+            bus: Arc::clone(&self.bus),
+            feeds: Arc::clone(&self.feeds),
+            admission: self.admission.clone(),
+            limits: SyslogLimits::default(),
+            metrics: Arc::clone(&self.metrics),
+            feed: door.feed.clone(),
+            allow_from,
+        })
+    }
+}
+
+fn serve_http(
+    set: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    router: Router,
+    limits: HttpLimits,
+    stop: &CancellationToken,
+) {
+    let stop = stop.clone();
+    set.spawn(async move {
+        http::serve(listener, router, limits, stop).await;
+        Ok(())
+    });
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            anyhow!(error).context(format!("failed to listen on {address} ({key})")),
+        )
+    })?;
+    let address = listener.local_addr().context("failed to read a listener's address")?;
+    Ok((listener, address))
+}
+
+/// The socket for commands on this machine, open to the folder's owner only. The data folder is
+/// held, so a socket that lies there is an ended process's.
+fn bind_socket(config: &Config) -> Result<UnixListener, Failure> {
+    let path = config.socket();
+    if path.exists() {
+        std::fs::remove_file(&path)
+            .with_context(|| format!("failed to remove {}", path.display()))?;
+    }
+    let listener = UnixListener::bind(&path).with_context(|| {
+        format!("failed to listen on {} (a socket's path has at most 107 bytes)", path.display())
+    })?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("failed to restrict {}", path.display()))?;
+    Ok(listener)
+}

@@ -1,0 +1,174 @@
+//! From URLs to what runs: the only place that knows which backend stands behind which seam.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use api::RequestMetrics;
+use axum::{Extension, Router};
+use detect::{Engine, Refusal};
+use event::{Decode, FormatName};
+use ingest::{
+    bus::{
+        Bus,
+        journal::{Journal, JournalConfig},
+    },
+    formats::Formats,
+};
+use store::{
+    auth::{Caller, DataDir},
+    db::{self, Database},
+    hunt::{Hunt, Hunter, HunterConfig},
+    index::{Index, IndexConfig},
+    split::SplitStorage,
+};
+
+use crate::{
+    Exit, Failure,
+    config::Config,
+    metrics::Metrics,
+    rules,
+    serve::{FeedTable, Health, RuleBook},
+};
+
+/// What a process opens the data folder for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    /// To run the centre.
+    Serve,
+    /// To answer one command; the bus stays shut.
+    Offline,
+}
+
+/// The parts, opened and connected, none of them running yet.
+pub(crate) struct Wired {
+    pub(crate) data: DataDir,
+    pub(crate) bus: Option<Arc<dyn Bus>>,
+    pub(crate) db: Arc<dyn Database>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) hunt: Arc<dyn Hunt>,
+    pub(crate) formats: Arc<Formats>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) refused: Vec<Refusal>,
+    pub(crate) feeds: Arc<FeedTable>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
+    requests: RequestMetrics,
+    metrics_open: bool,
+}
+
+impl Wired {
+    /// Takes the data folder and opens what the configuration names.
+    pub(crate) async fn open(config: &Config, mode: OpenMode) -> Result<Self, Failure> {
+        let data = DataDir::hold(&config.data_dir).map_err(|error| {
+            Failure::new(Exit::Unreachable, error.into()).context("failed to open the data folder")
+        })?;
+        let metrics = Arc::new(Metrics::new().context("failed to register metrics")?);
+        let requests =
+            RequestMetrics::register(&metrics.registry).context("failed to register metrics")?;
+        let formats = Arc::new(Formats::builtin());
+        let decode: Arc<dyn Decode> = Arc::clone(&formats) as _;
+        let (engine, refused) = rules::engine(config.rules.builtin, &config.rules.paths);
+        metrics.rules.set(i64::try_from(engine.rules().len()).unwrap_or(i64::MAX));
+        metrics.rules_refused.set(i64::try_from(refused.len()).unwrap_or(i64::MAX));
+
+        let db =
+            db::connect(&config.database_url()).await.context("failed to open the database")?;
+        let splits = SplitStorage::connect(&config.splits_url(), &config.data_dir.join("cache"))
+            .context("failed to open the split storage")?;
+        let index_config = IndexConfig {
+            checkpoint_events_max: config.index.checkpoint_events_max,
+            checkpoint_bytes_max: config.index.checkpoint_bytes_max.0,
+            checkpoint_age_max: std::time::Duration::from_secs(config.index.checkpoint_age_max_s),
+            ..IndexConfig::new(config.data_dir.join("index"))
+        };
+        let index = Index::open(index_config, Arc::new(splits), Arc::clone(&db), decode)
+            .await
+            .context("failed to open the index")?;
+        let hunt: Arc<dyn Hunt> =
+            Arc::new(Hunter::new(Arc::clone(&index), HunterConfig::default()));
+        let bus = match mode {
+            OpenMode::Serve => Some(open_bus(config)?),
+            OpenMode::Offline => None,
+        };
+        let feeds = Arc::new(FeedTable::default());
+        feeds.refresh(&*db).await.context("failed to read the feeds")?;
+        let health = Arc::new(Health::new(bus.clone(), Arc::clone(&db)));
+        Ok(Self {
+            data,
+            bus,
+            db,
+            index,
+            hunt,
+            formats,
+            engine,
+            refused,
+            feeds,
+            metrics,
+            health,
+            requests,
+            metrics_open: config.api.metrics_open,
+        })
+    }
+
+    /// The API, with `Caller`s known by their tokens.
+    pub(crate) fn api(&self) -> Router {
+        let (feeds, db) = (Arc::clone(&self.feeds), Arc::clone(&self.db));
+        let changed = move || {
+            let (feeds, db) = (Arc::clone(&feeds), Arc::clone(&db));
+            tokio::spawn(async move {
+                if let Err(error) = feeds.refresh(&*db).await {
+                    tracing::error!(%error, "failed to read the feeds anew; trying again within seconds");
+                }
+            });
+        };
+        api::router(api::Api {
+            db: Arc::clone(&self.db),
+            hunt: Arc::clone(&self.hunt),
+            rules: Arc::new(RuleBook::new(&self.engine)),
+            feeds_changed: Arc::new(changed),
+            formats: self
+                .formats
+                .names()
+                .into_iter()
+                .filter_map(|name| FormatName::new(name).ok())
+                .collect(),
+            health: Arc::clone(&self.health) as _,
+            metrics: self.metrics.registry.clone(),
+            requests: self.requests.clone(),
+            metrics_open: self.metrics_open,
+        })
+    }
+
+    /// The API for whoever reaches the data folder: the operator.
+    pub(crate) fn local_api(&self) -> Router {
+        self.api().layer(Extension(api::LocalOperator(Caller::operator(&self.data))))
+    }
+
+    /// Closes what was opened and is not running.
+    pub(crate) async fn close(self) {
+        if let Some(bus) = &self.bus {
+            bus.close().await;
+        }
+        self.db.close().await;
+    }
+}
+
+/// The bus that the URL names.
+fn open_bus(config: &Config) -> Result<Arc<dyn Bus>, Failure> {
+    let url = config.bus_url();
+    match url.split_once("://") {
+        Some(("journal", dir)) => {
+            let journal = Journal::open(JournalConfig {
+                journal_bytes_max: config.journal.journal_bytes_max.0,
+                segment_bytes: config.journal.segment_bytes.0,
+                ..JournalConfig::new(dir)
+            })
+            .context("failed to open the journal")?;
+            Ok(journal)
+        }
+        Some(("kafka", _)) => {
+            Err(Failure::usage("bus: this version has no Kafka yet; use journal:///…"))
+        }
+        _ => Err(Failure::new(Exit::Usage, anyhow!("bus: {url:?} is no bus; use journal:///…"))),
+    }
+}

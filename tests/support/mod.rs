@@ -1,0 +1,184 @@
+//! A centre run as a child process, as its users run it.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part, and ends where it fails"
+)]
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// The binary under test.
+pub const JACQUEMART: &str = env!("CARGO_BIN_EXE_jacquemart");
+
+/// How long a centre may take to come up, on a busy machine in a debug build.
+const READY_MAX: Duration = Duration::from_secs(60);
+
+/// A data folder, its configuration, and the process that serves it.
+pub struct Centre {
+    pub dir: tempfile::TempDir,
+    pub ingest: String,
+    pub api: String,
+    child: Option<Child>,
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Centre {
+    /// A data folder with a configuration on free ports, and `extra` TOML at its end.
+    pub fn new(extra: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (ingest, api) = (free_port(), free_port());
+        let config = format!(
+            "data_dir = {:?}\n{extra}\n[ingest.http]\nlisten = \"127.0.0.1:{ingest}\"\n[api]\nlisten = \"127.0.0.1:{api}\"\n",
+            dir.path().join("data")
+        );
+        fs::write(dir.path().join("jacquemart.toml"), config).unwrap();
+        Self {
+            dir,
+            ingest: format!("http://127.0.0.1:{ingest}"),
+            api: format!("http://127.0.0.1:{api}"),
+            child: None,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A command on this centre.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(JACQUEMART);
+        command.arg("--config").arg(self.path("jacquemart.toml")).args(args);
+        for variable in
+            ["JACQUEMART_URL", "JACQUEMART_TOKEN", "JACQUEMART_FEED_KEY", "JACQUEMART_LOG"]
+        {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, with JSON output.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let output = self.command(&["-o", "json"]).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Adds a commune with one feed; the feed's key.
+    pub fn onboard(&self, commune: &str, feed: &str, format: &str) -> String {
+        self.json(&["commune", "add", commune]);
+        self.feed(commune, feed, format)
+    }
+
+    pub fn feed(&self, commune: &str, feed: &str, format: &str) -> String {
+        let added = self.json(&["feed", "add", feed, "--commune", commune, "--format", format]);
+        added["key"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts serving; returns once the API answers.
+    pub fn start(&mut self) {
+        let log =
+            fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
+        let child = self
+            .command(&["serve"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let socket = self.path("data/jacquemart.sock");
+        let address = self.api.strip_prefix("http://").unwrap().to_owned();
+        let until = Instant::now() + READY_MAX;
+        // The socket of an earlier life may still lie there, so the API's port counts as well.
+        while !(socket.exists() && std::net::TcpStream::connect(&address).is_ok()) {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("serve ended with {status}:\n{}", self.log());
+            }
+            assert!(Instant::now() < until, "serve does not come up:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("serve.log")).unwrap_or_default()
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM: must drain and end with 0.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let status = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(status.success());
+        let status = child.wait().unwrap();
+        assert!(status.success(), "serve ended with {status}:\n{}", self.log());
+    }
+}
+
+impl Drop for Centre {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The shared corpora, or `None` after saying aloud that `test` is skipped for their absence.
+pub fn corpora(test: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("JACQUEMART_CORPORA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
+        PathBuf::from,
+    );
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: {test}: no corpora at {} (set JACQUEMART_CORPORA)", path.display());
+    None
+}
+
+/// A Sysmon process creation as NXLog writes it, by a user of that host alone.
+pub fn process_event(host: &str, command_line: &str) -> Value {
+    serde_json::json!({
+        "EventTime": "2026-03-03 08:00:00",
+        "UtcTime": now_utc(),
+        "Hostname": host,
+        "EventID": 1,
+        "SourceName": "Microsoft-Windows-Sysmon",
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "ProcessId": "4711",
+        "Image": "C:\\Windows\\System32\\cmd.exe",
+        "CommandLine": command_line,
+        "User": format!("MAIRIE\\agent-{host}"),
+        "ParentImage": "C:\\Windows\\explorer.exe",
+        "ParentCommandLine": "C:\\Windows\\explorer.exe",
+    })
+}
+
+/// Now, as Sysmon writes it.
+pub fn now_utc() -> String {
+    let now = event::Timestamp::from_millis(event::Timestamp::now().as_millis()).to_string();
+    now.replace('T', " ").replace('Z', "")
+}
