@@ -66,9 +66,24 @@ impl Failure {
         if closed {
             return Exit::Done.into();
         }
-        eprintln!("jacquemart: {:#}", self.error);
+        eprintln!("jacquemart: {}", told(&self.error));
         self.exit.into()
     }
+}
+
+/// The error and its causes; a cause that the text before it has told already is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

@@ -49,7 +49,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Feed(args) => c::feed::run(&global, args).await,
         Command::Token(args) => c::token::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
-        Command::Config(args) => c::config::run(&global, args),
+        Command::Config(args) => c::config::run(&global, &args),
         Command::Completion { shell } => c::completion::run(shell),
     }
 }

@@ -260,6 +260,15 @@ fn a_second_server_on_the_same_folder_is_refused() {
 }
 
 #[test]
+fn a_command_without_server_or_folder_says_so_and_makes_none() {
+    let centre = Centre::new("");
+    let output = centre.run(&["incident", "list"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no data folder"), "{output:?}");
+    assert!(!centre.path("data").exists());
+}
+
+#[test]
 fn health_tells_the_truth() {
     let mut centre = Centre::new("");
     centre.start();

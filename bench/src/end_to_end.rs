@@ -127,7 +127,7 @@ async fn send(
 ) -> anyhow::Result<()> {
     let (batches, source) = mpsc::channel::<Vec<Bytes>>(4);
     let source = Arc::new(Mutex::new(source));
-    let mut senders = tokio::task::JoinSet::new();
+    let mut senders = tokio::task::JoinSet::<anyhow::Result<()>>::new();
     for _ in 0..args.senders.max(1) {
         let (source, counts) = (Arc::clone(&source), Arc::clone(counts));
         let (url, key) = (format!("{}/ingest", centre.ingest), centre.key.clone());
@@ -231,7 +231,9 @@ fn print(args: &EndToEnd, result: &Value) {
     for (name, value) in result {
         match value {
             Value::Object(inner) => {
-                inner.iter().for_each(|(key, value)| println!("{name}.{key} {value}"))
+                for (key, value) in inner {
+                    println!("{name}.{key} {value}");
+                }
             }
             value => println!("{name} {value}"),
         }

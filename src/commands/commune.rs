@@ -6,14 +6,14 @@ use serde_json::json;
 use crate::{
     Exit, Failure,
     cli::{Commune, Global, Output},
-    commands::connect,
+    commands::{connect, connect_or_create},
     print,
 };
 
 pub(crate) async fn run(global: &Global, args: Commune) -> Result<Exit, Failure> {
     match args {
         Commune::Add { id, name, server } => {
-            let client = connect(global, &server).await?;
+            let client = connect_or_create(global, &server).await?;
             let name = name.unwrap_or_else(|| id.to_string());
             let added = client
                 .send(Method::POST, "/api/v1/communes", json!({"id": id, "name": name}))

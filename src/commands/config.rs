@@ -10,8 +10,8 @@ use crate::{
     commands::load_config,
 };
 
-pub(crate) fn run(global: &Global, args: Args) -> Result<Exit, Failure> {
-    let config = load_config(global)?;
+pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    let mut config = load_config(global)?;
     match args {
         Args::Check => {
             for path in &config.rules.paths {
@@ -28,6 +28,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Exit, Failure> {
             );
         }
         Args::Show => {
+            config.bus = config.bus_url();
+            config.database = config.database_url();
+            config.splits = config.splits_url();
             let text =
                 toml::to_string_pretty(&config).context("failed to print the configuration")?;
             std::io::stdout().write_all(text.as_bytes())?;

@@ -15,6 +15,8 @@ pub(crate) mod rules;
 pub(crate) mod serve;
 pub(crate) mod token;
 
+use anyhow::anyhow;
+
 use crate::{
     Exit, Failure,
     cli::{Global, Server},
@@ -38,12 +40,23 @@ pub(crate) fn load_config(global: &Global) -> Result<Config, Failure> {
     })
 }
 
+/// A way to the API that the flags ask for, for a command that begins a data folder where there
+/// is none.
+pub(crate) async fn connect_or_create(global: &Global, server: &Server) -> Result<Client, Failure> {
+    Client::connect(&load_config(global)?, server).await
+}
+
 /// A way to the API that the flags ask for.
 pub(crate) async fn connect(global: &Global, server: &Server) -> Result<Client, Failure> {
-    let mut config = load_config(global)?;
-    if global.config.is_none() && server.url.is_none() {
-        // Commands are quiet about what opening the folder logs.
-        config.log.filter = "error".to_owned();
+    let config = load_config(global)?;
+    if server.url.is_none() && !config.data_dir.exists() {
+        return Err(Failure::new(
+            Exit::Unreachable,
+            anyhow!(
+                "there is no data folder at {}; say where it is with --data-dir or --config, ask a server with --url, or begin one with `jacquemart commune add`",
+                config.data_dir.display()
+            ),
+        ));
     }
     Client::connect(&config, server).await
 }

@@ -99,7 +99,7 @@ impl Run {
         if let Err(error) = serde_json::from_slice::<IgnoredAny>(&raw) {
             self.totals.refused += 1;
             bar.suspend(|| {
-                eprintln!("record {}: not sent, as it is no JSON: {error}", self.totals.read)
+                eprintln!("record {}: not sent, as it is no JSON: {error}", self.totals.read);
             });
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl Run {
                     "refused: record {} of a batch: {}",
                     rejected.record,
                     print::safe(&rejected.reason)
-                )
+                );
             });
         }
         self.totals.accepted += taken.accepted;

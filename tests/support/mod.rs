@@ -17,27 +17,27 @@ use std::{
 use serde_json::Value;
 
 /// The binary under test.
-pub const JACQUEMART: &str = env!("CARGO_BIN_EXE_jacquemart");
+pub(crate) const JACQUEMART: &str = env!("CARGO_BIN_EXE_jacquemart");
 
 /// How long a centre may take to come up, on a busy machine in a debug build.
 const READY_MAX: Duration = Duration::from_secs(60);
 
 /// A data folder, its configuration, and the process that serves it.
-pub struct Centre {
-    pub dir: tempfile::TempDir,
-    pub ingest: String,
-    pub api: String,
+pub(crate) struct Centre {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) ingest: String,
+    pub(crate) api: String,
     child: Option<Child>,
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Centre {
     /// A data folder with a configuration on free ports, and `extra` TOML at its end.
-    pub fn new(extra: &str) -> Self {
+    pub(crate) fn new(extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ingest, api) = (free_port(), free_port());
         let config = format!(
@@ -53,12 +53,12 @@ impl Centre {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A command on this centre.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(JACQUEMART);
         command.arg("--config").arg(self.path("jacquemart.toml")).args(args);
         for variable in
@@ -69,30 +69,30 @@ impl Centre {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Runs a command that must succeed, with JSON output.
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.command(&["-o", "json"]).args(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Adds a commune with one feed; the feed's key.
-    pub fn onboard(&self, commune: &str, feed: &str, format: &str) -> String {
+    pub(crate) fn onboard(&self, commune: &str, feed: &str, format: &str) -> String {
         self.json(&["commune", "add", commune]);
         self.feed(commune, feed, format)
     }
 
-    pub fn feed(&self, commune: &str, feed: &str, format: &str) -> String {
+    pub(crate) fn feed(&self, commune: &str, feed: &str, format: &str) -> String {
         let added = self.json(&["feed", "add", feed, "--commune", commune, "--format", format]);
         added["key"].as_str().unwrap().to_owned()
     }
 
     /// Starts serving; returns once the API answers.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log =
             fs::File::options().create(true).append(true).open(self.path("serve.log")).unwrap();
         let child = self
@@ -116,19 +116,19 @@ impl Centre {
         }
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("serve.log")).unwrap_or_default()
     }
 
     /// SIGKILL: no chance to tidy up.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM: must drain and end with 0.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let mut child = self.child.take().unwrap();
         let status = Command::new("kill").arg(child.id().to_string()).status().unwrap();
         assert!(status.success());
@@ -147,7 +147,7 @@ impl Drop for Centre {
 }
 
 /// The shared corpora, or `None` after saying aloud that `test` is skipped for their absence.
-pub fn corpora(test: &str) -> Option<PathBuf> {
+pub(crate) fn corpora(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("JACQUEMART_CORPORA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
         PathBuf::from,
@@ -160,7 +160,7 @@ pub fn corpora(test: &str) -> Option<PathBuf> {
 }
 
 /// A Sysmon process creation as NXLog writes it, by a user of that host alone.
-pub fn process_event(host: &str, command_line: &str) -> Value {
+pub(crate) fn process_event(host: &str, command_line: &str) -> Value {
     serde_json::json!({
         "EventTime": "2026-03-03 08:00:00",
         "UtcTime": now_utc(),
@@ -178,7 +178,7 @@ pub fn process_event(host: &str, command_line: &str) -> Value {
 }
 
 /// Now, as Sysmon writes it.
-pub fn now_utc() -> String {
+pub(crate) fn now_utc() -> String {
     let now = event::Timestamp::from_millis(event::Timestamp::now().as_millis()).to_string();
     now.replace('T', " ").replace('Z', "")
 }
