@@ -1,10 +1,13 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test uses a part")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use event::{CommuneId, Decode as _, Event, EventId, FeedId, FormatName, Record, Timestamp};
+use ingest::{capture::Capture, formats::Formats};
 
 /// The corpora, where they are; else says that the test is skipped.
-pub fn corpora() -> Option<PathBuf> {
+pub(crate) fn corpora() -> Option<PathBuf> {
     let path = std::env::var_os("JACQUEMART_CORPORA").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
         PathBuf::from,
@@ -14,4 +17,39 @@ pub fn corpora() -> Option<PathBuf> {
     }
     eprintln!("skipped: no corpora at {}", path.display());
     None
+}
+
+/// A record as a feed of a commune would hand it over.
+pub(crate) fn record(format: &str, raw: bytes::Bytes) -> Record {
+    Record {
+        commune: CommuneId::new("dijon").unwrap(),
+        feed: FeedId::new("dijon-endpoints").unwrap(),
+        format: FormatName::new(format).unwrap(),
+        received: Timestamp::from_secs(1_700_000_000),
+        raw,
+    }
+}
+
+/// An id that differs for each number.
+pub(crate) fn event_id(number: u64) -> EventId {
+    let mut bytes = [0; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    EventId::from_bytes(bytes)
+}
+
+/// Every record of a Windows capture, decoded, one at a time.
+pub(crate) fn windows_events(path: &Path) -> impl Iterator<Item = Event> {
+    let formats = Formats::builtin();
+    Capture::open(path).unwrap().zip(0..).map(move |(record_read, number)| {
+        let raw = record_read.unwrap().raw;
+        formats.decode(record("windows", raw), event_id(number))
+    })
+}
+
+/// SigmaHQ's rules in their folders.
+pub(crate) fn sigmahq_rules(corpora: &Path) -> Vec<PathBuf> {
+    ["rules", "rules-threat-hunting", "rules-emerging-threats", "rules-compliance"]
+        .iter()
+        .map(|name| corpora.join("sigmahq").join(name))
+        .collect()
 }
