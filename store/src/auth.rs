@@ -76,6 +76,20 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// All, the least able first.
+    pub const ALL: [Self; 3] = [Self::Reader, Self::Analyst, Self::Admin];
+
+    /// The word used in JSON and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Analyst => "analyst",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// Somebody whom authentication let in.
 #[derive(Clone, Debug)]
 pub struct Caller {

@@ -21,9 +21,9 @@ pub struct Incident {
     /// What it turned out to be; always there once closed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
-    /// Devices and users it concerns.
+    /// Devices and users it concerns, in the order they came; at most 256.
     pub entities: Vec<Entity>,
-    /// ATT&CK tags of its rules, sorted.
+    /// ATT&CK tags of its rules (those that begin with `attack.`), sorted.
     pub tags: Vec<String>,
     /// How many detections it holds.
     pub detections: u64,
@@ -35,7 +35,7 @@ pub struct Incident {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
-    /// Grows by one with every change; for ETags.
+    /// Grows by one with every detection that joins and every change by somebody; for ETags.
     pub version: u64,
 }
 
@@ -92,6 +92,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All.
+    pub const ALL: [Self; 4] =
+        [Self::TruePositive, Self::FalsePositive, Self::BenignTruePositive, Self::Undetermined];
+
     /// The word used in JSON and SQL.
     pub const fn as_str(self) -> &'static str {
         match self {

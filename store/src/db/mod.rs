@@ -5,7 +5,7 @@
 //! runs the same contract suite. Methods are whole operations rather than SQL, so that each
 //! backend keeps its transactions to itself.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use event::{BusId, Commune, Detection, Feed, FeedId, IncidentId, Timestamp};
@@ -16,8 +16,17 @@ use crate::{
     auth::{Caller, Secret, SecretHash, TokenInfo},
 };
 
+mod change;
+#[cfg(feature = "contract")]
+pub mod contract;
+mod grouping;
 mod incident;
+mod page;
+mod register;
 mod split;
+pub mod sqlite;
+
+pub use grouping::{ENTITIES_MAX, JOIN_WINDOW, TIMELINE_JOINED_MAX};
 
 pub use incident::{
     Comment, Incident, IncidentChange, IncidentQuery, IncidentStatus, Raised, RaisedKind,
@@ -47,9 +56,19 @@ pub enum DbError {
     /// The change is not allowed in this state, e.g. closing without a verdict.
     #[error("{0}")]
     Refused(String),
+    /// The object is no longer at the version that the change was made for.
+    #[error("the incident is at version {current} now; read it again and repeat the change")]
+    Conflict {
+        /// The version it has.
+        current: u64,
+    },
     /// A page cursor that this server did not give out.
     #[error("the cursor is not one that this server gave out")]
     Cursor,
+    /// No database can be behind this URL; it is named by its scheme alone, for it may hold a
+    /// password.
+    #[error("the database url {0}; use sqlite:///absolute/path/to/file")]
+    Url(String),
     /// What is stored is of a newer version.
     #[error(
         "the database has schema version {found}, this jacquemart knows up to {known}; use a newer jacquemart"
@@ -94,6 +113,16 @@ pub enum CursorName {
     Index,
 }
 
+impl CursorName {
+    /// The word used in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raise => "raise",
+            Self::Index => "index",
+        }
+    }
+}
+
 /// Incidents, communes, feeds, tokens and the catalog.
 ///
 /// Contract, checked on every backend by the suite in `contract`: each method is one
@@ -106,7 +135,9 @@ pub trait Database: Send + Sync + 'static {
     /// The caller whom `token` stands for; `None` where it is unknown or expired at `now`.
     async fn authenticate(&self, token: &Secret, now: Timestamp)
     -> Result<Option<Caller>, DbError>;
-    /// Keeps the hash of a new token. `role` Admin requires `communes` None (else Refused).
+    /// Keeps the hash of a new token. Refused: role Admin with `communes`, an empty list of
+    /// communes, a name that is not 1 to 63 letters, digits, `.`, `_`, `-` or `@`, an end before
+    /// the beginning. Missing: a commune that was not added.
     async fn add_token(&self, token: TokenInfo, hash: SecretHash) -> Result<(), DbError>;
     /// All tokens, by name; for administration.
     async fn tokens(&self) -> Result<Vec<TokenInfo>, DbError>;
@@ -115,11 +146,11 @@ pub trait Database: Send + Sync + 'static {
 
     // Communes and feeds.
 
-    /// Adds a commune.
+    /// Adds a commune. Refused: a name that is empty, long or has control characters.
     async fn add_commune(&self, commune: Commune) -> Result<(), DbError>;
     /// The communes in scope, by id.
     async fn communes(&self, scope: &Scope) -> Result<Vec<Commune>, DbError>;
-    /// Adds a feed to an existing commune, with the hash of its key.
+    /// Adds a feed to an existing commune, with the hash of its key, which no other feed has.
     async fn add_feed(&self, feed: Feed, key: SecretHash) -> Result<(), DbError>;
     /// The feeds in scope, by id.
     async fn feeds(&self, scope: &Scope) -> Result<Vec<Feed>, DbError>;
@@ -134,14 +165,22 @@ pub trait Database: Send + Sync + 'static {
 
     /// Stores `detections` (those not known yet), opens or joins their incidents, and moves the
     /// `Raise` cursor to `position`, all in one transaction. Raising the same detections again
-    /// changes nothing. `now` is stamped on what is new. One result per detection, in order.
+    /// changes nothing, and a position below the stored one does not move it back. `now` is
+    /// stamped on what is new. One result per detection, in order.
+    ///
+    /// Which incident a detection joins depends on the detections raised before it in its
+    /// commune, never on how they were cut into calls: the first opened of the open incidents
+    /// that share a host, device or user with it and have events within [`JOIN_WINDOW`] of its
+    /// own. One that names none joins by its rule instead. Accounts that every machine has
+    /// (`system`, `root`…) are listed but join nothing.
     async fn raise(
         &self,
         detections: &[Detection],
         position: Position,
         now: Timestamp,
     ) -> Result<Vec<Raised>, DbError>;
-    /// Incidents that match, last updated first.
+    /// Incidents that match, last updated first, then by id. One that changes while its list
+    /// is paged moves to the front, so later pages do not have it; all others are on one page.
     async fn incidents(
         &self,
         scope: &Scope,
@@ -149,7 +188,9 @@ pub trait Database: Send + Sync + 'static {
     ) -> Result<Page<Incident>, DbError>;
     /// One incident.
     async fn incident(&self, scope: &Scope, id: IncidentId) -> Result<Option<Incident>, DbError>;
-    /// An incident's detections, oldest event first; at most 1,000 a page.
+    /// An incident's detections, oldest event first; `limit` 0 means 100, more than 1,000 means
+    /// 1,000. A page ends early where its detections exceed 16 MiB. Missing where the incident
+    /// does not exist in scope.
     async fn incident_detections(
         &self,
         scope: &Scope,
@@ -157,14 +198,18 @@ pub trait Database: Send + Sync + 'static {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Detection>, DbError>;
-    /// What happened to an incident, oldest first.
+    /// What happened to an incident, oldest first. Missing where it does not exist in scope.
+    /// Of the detections that joined, the first [`TIMELINE_JOINED_MAX`] are entries; the rest
+    /// of a storm is counted in [`Incident::detections`].
     async fn incident_timeline(
         &self,
         scope: &Scope,
         id: IncidentId,
     ) -> Result<Vec<TimelineEntry>, DbError>;
     /// Changes an incident and writes the change into its timeline. Missing where the scope
-    /// does not allow it.
+    /// does not allow it, then Conflict where `if_version` is another, then Refused: nothing
+    /// to change, a state or verdict that it has already, closing without a verdict, an empty
+    /// or too long comment. Reopening a closed incident takes its verdict away.
     async fn change_incident(
         &self,
         scope: &Scope,
@@ -179,7 +224,11 @@ pub trait Database: Send + Sync + 'static {
     // The catalog.
 
     /// Registers sealed splits, forgets replaced ones, and moves the `Index` cursor, in one
-    /// transaction. Publishing the same again changes nothing.
+    /// transaction. Publishing the same again changes nothing, whatever happened in between:
+    /// a publication whose position was reached already is ignored, and so is a merge none of
+    /// whose sources is registered any more. Refused: a merge only some of whose sources are
+    /// still registered, for its split would bring the others' events back. Exists: a split
+    /// registered already with other contents.
     async fn publish(&self, publication: Publication) -> Result<(), DbError>;
     /// The registered splits in scope whose time range touches `from..=to`, by id.
     async fn splits(
@@ -217,3 +266,22 @@ pub struct Counts {
 
 /// A database that can be shared.
 pub type SharedDatabase = Arc<dyn Database>;
+
+/// Opens the database behind `url`, creating it or bringing it up to date where needed.
+/// `sqlite:///path` is a file; the path is taken literally.
+pub async fn connect(url: &str) -> Result<SharedDatabase, DbError> {
+    match url.split_once("://") {
+        Some(("sqlite", path)) if path.starts_with('/') => {
+            Ok(Arc::new(sqlite::Sqlite::open(Path::new(path)).await?))
+        }
+        Some(("sqlite", path)) => Err(DbError::Url(format!("has the relative path {path:?}"))),
+        Some(("postgres" | "postgresql", _)) => Err(DbError::Url(
+            "begins with postgres://, which comes with a later version".to_owned(),
+        )),
+        Some((scheme, _)) => {
+            let scheme: String = scheme.chars().take(20).collect();
+            Err(DbError::Url(format!("begins with {scheme:?}, which is no known database")))
+        }
+        None => Err(DbError::Url("has no scheme".to_owned())),
+    }
+}

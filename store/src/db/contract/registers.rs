@@ -1,0 +1,93 @@
+//! Communes and feeds.
+
+use super::{Fixture, add_communes, at, commune, feed};
+use crate::{Scope, auth::Secret, db::DbError};
+use event::{Commune, FeedId};
+
+/// Communes are listed by id, each once.
+pub async fn communes_are_kept<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    add_communes(&db, &["talant", "dijon"]).await;
+    let talant = Commune { id: commune("talant"), name: "Other".to_owned(), created: at(9) };
+    let twice = db.add_commune(talant).await;
+    assert!(matches!(twice, Err(DbError::Exists { what: "commune", .. })), "{twice:?}");
+    let listed = db.communes(&Scope::all()).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].id, commune("dijon"));
+    assert_eq!((listed[1].name.as_str(), listed[1].created), ("Commune talant", at(0)));
+}
+
+/// Feeds belong to a commune that is there; ids and keys are unique.
+pub async fn feeds_are_kept<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    add_communes(&db, &["dijon"]).await;
+    let key = Secret::generate("jqf").unwrap().hash();
+    let orphan = db.add_feed(feed("x", "nowhere"), key).await;
+    assert!(matches!(orphan, Err(DbError::Missing { what: "commune", .. })), "{orphan:?}");
+    db.add_feed(feed("dijon-pc", "dijon"), key).await.unwrap();
+    let other = Secret::generate("jqf").unwrap().hash();
+    let twice = db.add_feed(feed("dijon-pc", "dijon"), other).await;
+    assert!(matches!(twice, Err(DbError::Exists { what: "feed", .. })), "{twice:?}");
+    let shared = db.add_feed(feed("dijon-mtd", "dijon"), key).await;
+    assert!(matches!(shared, Err(DbError::Refused(_))), "{shared:?}");
+    db.add_feed(feed("dijon-mtd", "dijon"), other).await.unwrap();
+
+    let all = db.feeds(&Scope::all()).await.unwrap();
+    assert_eq!(all, [feed("dijon-mtd", "dijon"), feed("dijon-pc", "dijon")]);
+    let one = db.feed(&Scope::all(), &FeedId::new("dijon-pc").unwrap()).await.unwrap();
+    assert_eq!(one, Some(feed("dijon-pc", "dijon")));
+    let none = db.feed(&Scope::all(), &FeedId::new("absent").unwrap()).await.unwrap();
+    assert_eq!(none, None);
+}
+
+/// A rotated key replaces the old one.
+pub async fn keys_rotate<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    add_communes(&db, &["dijon"]).await;
+    let keys: Vec<_> = (0..3).map(|_| Secret::generate("jqf").unwrap().hash()).collect();
+    db.add_feed(feed("a", "dijon"), keys[0]).await.unwrap();
+    db.add_feed(feed("b", "dijon"), keys[1]).await.unwrap();
+    db.rotate_feed_key(&FeedId::new("a").unwrap(), keys[2]).await.unwrap();
+    let expected = vec![(keys[2], feed("a", "dijon")), (keys[1], feed("b", "dijon"))];
+    assert_eq!(db.feed_keys().await.unwrap(), expected);
+    let taken = db.rotate_feed_key(&FeedId::new("a").unwrap(), keys[1]).await;
+    assert!(matches!(taken, Err(DbError::Refused(_))), "{taken:?}");
+    let absent = db.rotate_feed_key(&FeedId::new("c").unwrap(), keys[0]).await;
+    assert!(matches!(absent, Err(DbError::Missing { what: "feed", .. })), "{absent:?}");
+    assert_eq!(db.feed_keys().await.unwrap(), expected);
+}
+
+/// Names are for people: not empty, not endless, no control characters.
+pub async fn names_are_checked<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    add_communes(&db, &["dijon"]).await;
+    let long = "é".repeat(201);
+    for name in ["", "  ", "a\u{1b}[31m", long.as_str()] {
+        let bad = Commune { id: commune("talant"), name: name.to_owned(), created: at(0) };
+        let result = db.add_commune(bad).await;
+        assert!(matches!(result, Err(DbError::Refused(_))), "{result:?}");
+        let mut bad = feed("a", "dijon");
+        bad.name = name.to_owned();
+        let result = db.add_feed(bad, Secret::presented("k").hash()).await;
+        assert!(matches!(result, Err(DbError::Refused(_))), "{result:?}");
+    }
+    assert!(db.feed_keys().await.unwrap().is_empty());
+}
+
+/// After `close` everything is refused with an error, and closing again does nothing.
+pub async fn closes_for_good<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    db.ping().await.unwrap();
+    add_communes(&db, &["dijon"]).await;
+    db.close().await;
+    db.close().await;
+    assert!(matches!(db.ping().await, Err(DbError::Backend(_))));
+    assert!(matches!(db.revoke_token("a").await, Err(DbError::Backend(_))));
+    let again = fixture.open().await;
+    assert_eq!(again.communes(&Scope::all()).await.unwrap().len(), 1);
+}

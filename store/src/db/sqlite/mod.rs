@@ -1,0 +1,210 @@
+//! The database in one SQLite file.
+//!
+//! One connection writes and a few read, each on tokio's blocking threads. The file is in WAL
+//! mode with `synchronous = FULL`: a transaction is on disk when its method returns, and
+//! readers neither wait for the writer nor hold it up. One file per concern holds the SQL.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use event::{BusId, Commune, Detection, Feed, FeedId, IncidentId, Timestamp};
+
+use super::{
+    Counts, CursorName, Database, DbError, Incident, IncidentChange, IncidentQuery, Page, Position,
+    Publication, Raised, SplitMeta, TimelineEntry,
+};
+use crate::{
+    Scope,
+    auth::{Caller, Secret, SecretHash, TokenInfo},
+};
+
+mod communes;
+mod cursors;
+mod feeds;
+mod incidents;
+mod migrate;
+mod open;
+mod pool;
+mod raise;
+mod splits;
+mod sql;
+mod tokens;
+
+use pool::Pool;
+
+/// The database in one SQLite file.
+pub struct Sqlite {
+    pool: Pool,
+}
+
+impl Sqlite {
+    /// Opens the file at `path`, which only its owner may read; creates it where it is missing
+    /// (its folder must be there) and brings its schema up to date.
+    pub async fn open(path: &Path) -> Result<Self, DbError> {
+        Ok(Self { pool: Pool::open(path).await? })
+    }
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    async fn authenticate(
+        &self,
+        token: &Secret,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, DbError> {
+        let hash = token.hash();
+        self.pool.read(move |tx| tokens::authenticate(tx, hash, now)).await
+    }
+
+    async fn add_token(&self, token: TokenInfo, hash: SecretHash) -> Result<(), DbError> {
+        super::register::check_token(&token)?;
+        self.pool.write(move |tx| tokens::add(tx, &token, hash)).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenInfo>, DbError> {
+        self.pool.read(tokens::list).await
+    }
+
+    async fn revoke_token(&self, name: &str) -> Result<(), DbError> {
+        let name = name.to_owned();
+        self.pool.write(move |tx| tokens::revoke(tx, &name)).await
+    }
+
+    async fn add_commune(&self, commune: Commune) -> Result<(), DbError> {
+        super::register::check_commune(&commune)?;
+        self.pool.write(move |tx| communes::add(tx, &commune)).await
+    }
+
+    async fn communes(&self, scope: &Scope) -> Result<Vec<Commune>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| communes::list(tx, &scope)).await
+    }
+
+    async fn add_feed(&self, feed: Feed, key: SecretHash) -> Result<(), DbError> {
+        super::register::check_feed(&feed)?;
+        self.pool.write(move |tx| feeds::add(tx, &feed, key)).await
+    }
+
+    async fn feeds(&self, scope: &Scope) -> Result<Vec<Feed>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| feeds::list(tx, &scope)).await
+    }
+
+    async fn feed(&self, scope: &Scope, id: &FeedId) -> Result<Option<Feed>, DbError> {
+        let (scope, id) = (scope.clone(), id.clone());
+        self.pool.read(move |tx| feeds::get(tx, &scope, &id)).await
+    }
+
+    async fn rotate_feed_key(&self, id: &FeedId, key: SecretHash) -> Result<(), DbError> {
+        let id = id.clone();
+        self.pool.write(move |tx| feeds::rotate_key(tx, &id, key)).await
+    }
+
+    async fn feed_keys(&self) -> Result<Vec<(SecretHash, Feed)>, DbError> {
+        self.pool.read(feeds::keys).await
+    }
+
+    async fn raise(
+        &self,
+        detections: &[Detection],
+        position: Position,
+        now: Timestamp,
+    ) -> Result<Vec<Raised>, DbError> {
+        let drafts = raise::drafts(detections).await?;
+        self.pool
+            .write(move |tx| {
+                let raised = raise::raise(tx, &drafts, now)?;
+                cursors::advance(tx, CursorName::Raise, position)?;
+                Ok(raised)
+            })
+            .await
+    }
+
+    async fn incidents(
+        &self,
+        scope: &Scope,
+        query: &IncidentQuery,
+    ) -> Result<Page<Incident>, DbError> {
+        let (scope, query) = (scope.clone(), query.clone());
+        self.pool.read(move |tx| incidents::list(tx, &scope, &query)).await
+    }
+
+    async fn incident(&self, scope: &Scope, id: IncidentId) -> Result<Option<Incident>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| Ok(incidents::find(tx, &scope, id)?.map(|row| row.incident))).await
+    }
+
+    async fn incident_detections(
+        &self,
+        scope: &Scope,
+        id: IncidentId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Detection>, DbError> {
+        let (scope, cursor) = (scope.clone(), cursor.map(str::to_owned));
+        self.pool
+            .read(move |tx| incidents::detections(tx, &scope, id, cursor.as_deref(), limit))
+            .await
+    }
+
+    async fn incident_timeline(
+        &self,
+        scope: &Scope,
+        id: IncidentId,
+    ) -> Result<Vec<TimelineEntry>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| incidents::timeline(tx, &scope, id)).await
+    }
+
+    async fn change_incident(
+        &self,
+        scope: &Scope,
+        id: IncidentId,
+        change: IncidentChange,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Incident, DbError> {
+        let (scope, by) = (scope.clone(), by.to_owned());
+        self.pool.write(move |tx| incidents::change(tx, &scope, id, change, &by, now)).await
+    }
+
+    async fn counts(&self, scope: &Scope) -> Result<Counts, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| incidents::counts(tx, &scope)).await
+    }
+
+    async fn publish(&self, publication: Publication) -> Result<(), DbError> {
+        self.pool.write(move |tx| splits::publish(tx, &publication)).await
+    }
+
+    async fn splits(
+        &self,
+        scope: &Scope,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<SplitMeta>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| splits::list(tx, &scope, from, to)).await
+    }
+
+    async fn all_splits(&self) -> Result<Vec<SplitMeta>, DbError> {
+        self.pool.read(splits::all).await
+    }
+
+    async fn cursor(
+        &self,
+        name: CursorName,
+        bus: BusId,
+        partition: u32,
+    ) -> Result<Option<u64>, DbError> {
+        self.pool.read(move |tx| cursors::get(tx, name, bus, partition)).await
+    }
+
+    async fn ping(&self) -> Result<(), DbError> {
+        self.pool.read(|tx| Ok(tx.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
