@@ -1,1 +1,83 @@
-//! The api crate.
+//! The HTTP API.
+//!
+//! What enters: HTTP requests. What leaves: JSON under `/api/v1`, RFC 9457 problems, health and
+//! metrics. [`router`] is made from one table ([`routes`]) that says of each route who may ask
+//! and what it takes; a handler runs only once [`ask`] has checked both, and it reads the store
+//! through the [`Scope`](store::Scope) of whoever asks. Deliberately ignored: sockets and TLS
+//! (the binary serves the router), how incidents are grouped and events searched (`store`).
+
+mod ask;
+mod auth;
+mod communes;
+mod events;
+mod feeds;
+mod fields;
+mod health;
+mod incidents;
+mod me;
+mod metrics;
+mod nearest;
+mod page;
+mod params;
+mod precondition;
+mod problem;
+mod routes;
+mod rules;
+mod status;
+mod surround;
+mod tokens;
+
+use std::sync::Arc;
+
+use axum::Router;
+use event::FormatName;
+use prometheus::Registry;
+use store::{db::Database, hunt::Hunt};
+
+pub use auth::LocalOperator;
+pub use health::{Check, Health};
+pub use metrics::RequestMetrics;
+pub use routes::{Needs, RouteInfo, routes};
+pub use rules::{RuleDetail, RuleLogsource, RuleSummary, Rules};
+
+/// What the API stands on.
+#[derive(Clone)]
+pub struct Api {
+    /// Incidents, communes, feeds, tokens.
+    pub db: Arc<dyn Database>,
+    /// Answers searches.
+    pub hunt: Arc<dyn Hunt>,
+    /// The rules in use.
+    pub rules: Arc<dyn Rules>,
+    /// Called after a feed was added or got another key, so that collectors read them anew.
+    /// Must not block.
+    pub feeds_changed: Arc<dyn Fn() + Send + Sync>,
+    /// What a feed's format may be.
+    pub formats: Vec<FormatName>,
+    /// Whether the parts work.
+    pub health: Arc<dyn Health>,
+    /// What `/metrics` shows.
+    pub metrics: Registry,
+    /// Where requests are counted; routers of one process share it.
+    pub requests: RequestMetrics,
+    /// Whether `/metrics` answers without a token. Its labels name communes and feeds.
+    pub metrics_open: bool,
+}
+
+/// The state that handlers share.
+type App = Arc<Api>;
+
+/// The whole API as one router, which can be served on TCP, layered with [`LocalOperator`] for
+/// a socket that only the operator reaches, or asked in process.
+pub fn router(api: Api) -> Router {
+    let around = surround::Around::new(api.requests.clone());
+    let app = Arc::new(api);
+    let mut router = Router::new();
+    for route in routes::table() {
+        router = router.route(route.info.path, route.handler(&app));
+    }
+    router
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(around, surround::surround))
+}

@@ -1,0 +1,60 @@
+//! `/api/v1/communes`.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use event::{Commune, CommuneId, Timestamp};
+use store::{Scope, db::DbError};
+
+use crate::{Api, App, ask::Ask, page, params::Params, problem::Problem};
+
+/// The communes in scope.
+pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
+    let communes = app.db.communes(ask.scope()).await.map_err(Problem::of_db)?;
+    Ok(page::whole(communes))
+}
+
+/// One commune.
+pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
+    let id: CommuneId = ask.id("commune")?;
+    let found = find(&app, ask.scope(), &id).await?;
+    let commune = found.ok_or_else(|| Problem::not_found("commune", id.as_str()))?;
+    Ok(Json(commune).into_response())
+}
+
+/// Adds a commune; its name is its id where none is given.
+pub(crate) async fn add(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let id: CommuneId = ask.fields.required("id")?;
+    let name = ask.fields.optional("name")?.unwrap_or_else(|| id.to_string());
+    let commune = Commune { id, name, created: Timestamp::now() };
+    app.db.add_commune(commune.clone()).await.map_err(|error| match error {
+        DbError::Refused(reason) => Problem::content("#/name", reason),
+        error => Problem::of_db(error),
+    })?;
+    let location = format!("/api/v1/communes/{}", commune.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(commune)).into_response())
+}
+
+/// The scope of a listing that takes a `commune`: cut down to it where it is given. A commune
+/// that the caller may not read is one that does not exist; an empty list would hide a typing
+/// error.
+pub(crate) async fn narrowed(
+    api: &Api,
+    scope: &Scope,
+    params: &Params,
+) -> Result<(Scope, Option<CommuneId>), Problem> {
+    let Some(id) = params.value::<CommuneId>("commune")? else {
+        return Ok((scope.clone(), None));
+    };
+    match find(api, scope, &id).await? {
+        Some(_) => Ok((scope.narrowed(&id), Some(id))),
+        None => Err(Problem::not_found("commune", id.as_str()).with("field", "commune")),
+    }
+}
+
+async fn find(api: &Api, scope: &Scope, id: &CommuneId) -> Result<Option<Commune>, Problem> {
+    let communes = api.db.communes(&scope.narrowed(id)).await.map_err(Problem::of_db)?;
+    Ok(communes.into_iter().find(|commune| commune.id == *id))
+}

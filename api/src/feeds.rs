@@ -1,0 +1,78 @@
+//! `/api/v1/feeds`.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use event::{CommuneId, Feed, FeedId, FormatName, Timestamp};
+use serde::Serialize;
+use store::{auth::Secret, db::DbError};
+
+use crate::{App, ask::Ask, communes, nearest::hint, page, problem::Problem};
+
+/// What begins a feed's key.
+const KEY_PREFIX: &str = "jqf";
+
+/// A feed and its key, shown by the answer that made it and never again.
+#[derive(Serialize)]
+struct WithKey<'a> {
+    #[serde(flatten)]
+    feed: &'a Feed,
+    key: &'a str,
+}
+
+/// The feeds in scope, of one commune where `commune` is given.
+pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
+    let (scope, _) = communes::narrowed(&app, ask.scope(), &ask.params).await?;
+    Ok(page::whole(app.db.feeds(&scope).await.map_err(Problem::of_db)?))
+}
+
+/// One feed.
+pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
+    Ok(Json(find(&app, &ask).await?).into_response())
+}
+
+/// Adds a feed; its name is its id where none is given.
+pub(crate) async fn add(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let id: FeedId = ask.fields.required("id")?;
+    let commune: CommuneId = ask.fields.required("commune")?;
+    let format: FormatName = ask.fields.required("format")?;
+    if !app.formats.contains(&format) {
+        let known: Vec<&str> = app.formats.iter().map(FormatName::as_str).collect();
+        let hint = hint(format.as_str(), &known);
+        return Err(Problem::content("#/format", format!("there is no format {format}; {hint}")));
+    }
+    let name = ask.fields.optional("name")?.unwrap_or_else(|| id.to_string());
+    let feed = Feed { id, commune, format, name, created: Timestamp::now() };
+    let key = draw()?;
+    app.db.add_feed(feed.clone(), key.hash()).await.map_err(|error| match error {
+        DbError::Missing { .. } => Problem::content("#/commune", error.to_string()),
+        DbError::Refused(reason) => Problem::content("#/name", reason),
+        error => Problem::of_db(error),
+    })?;
+    (app.feeds_changed)();
+    let location = format!("/api/v1/feeds/{}", feed.id);
+    let body = Json(WithKey { feed: &feed, key: key.reveal() });
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
+}
+
+/// Gives a feed another key; the old one stops working.
+pub(crate) async fn rotate(app: App, ask: Ask) -> Result<Response, Problem> {
+    let feed = find(&app, &ask).await?;
+    let key = draw()?;
+    app.db.rotate_feed_key(&feed.id, key.hash()).await.map_err(Problem::of_db)?;
+    (app.feeds_changed)();
+    Ok(Json(WithKey { feed: &feed, key: key.reveal() }).into_response())
+}
+
+async fn find(app: &App, ask: &Ask) -> Result<Feed, Problem> {
+    let id: FeedId = ask.id("feed")?;
+    let found = app.db.feed(ask.scope(), &id).await.map_err(Problem::of_db)?;
+    found.ok_or_else(|| Problem::not_found("feed", id.as_str()))
+}
+
+fn draw() -> Result<Secret, Problem> {
+    Secret::generate(KEY_PREFIX)
+        .map_err(|error| Problem::internal(format!("failed to draw a key: {error}")))
+}

@@ -1,0 +1,155 @@
+//! `/api/v1/incidents`.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use event::{Detection, IncidentId, Level};
+use serde_json::{Value, json};
+use store::{
+    Scope,
+    db::{DbError, Incident, IncidentChange, IncidentQuery, IncidentStatus, Page, Verdict},
+};
+
+use crate::{App, ask::Ask, communes, page, params::LIMIT_MAX, precondition, problem::Problem};
+
+/// How many detections an incident comes with; the rest is on further pages.
+const WITH_DETECTIONS: usize = 100;
+
+/// The most detections whose events one page shows: each is looked up by itself.
+const EVENTS_LIMIT_MAX: usize = 100;
+
+/// Incidents that match, last updated first.
+pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
+    let params = &ask.params;
+    let severity_min = params.words("severity_min", &Level::ALL, Level::as_str)?;
+    if severity_min.len() > 1 {
+        return Err(Problem::parameter("severity_min", "severity_min is one level, the lowest"));
+    }
+    let status = params.words("status", &IncidentStatus::ALL, IncidentStatus::as_str)?;
+    let (updated_since, limit) = (params.time("updated_since")?, params.limit(LIMIT_MAX)?);
+    let (scope, commune) = communes::narrowed(&app, ask.scope(), params).await?;
+    let query = IncidentQuery {
+        commune,
+        status,
+        severity_min: severity_min.first().copied(),
+        updated_since,
+        cursor: params.cursor(),
+        limit,
+    };
+    Ok(page::page(app.db.incidents(&scope, &query).await.map_err(Problem::of_db)?))
+}
+
+/// One incident with its first detections and its timeline.
+pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
+    // The incident is read first, so that its version, which is the ETag, is never newer than
+    // what comes with it: a change made for it is refused rather than made blindly.
+    let incident = find(&app, &ask).await?;
+    let etag = precondition::etag(incident.version);
+    if precondition::is_known(&ask.headers, incident.version) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let detections = app
+        .db
+        .incident_detections(ask.scope(), incident.id, None, WITH_DETECTIONS)
+        .await
+        .map_err(|error| of_db(&ask, error))?;
+    let timeline = app
+        .db
+        .incident_timeline(ask.scope(), incident.id)
+        .await
+        .map_err(|error| of_db(&ask, error))?;
+    let total = incident.detections;
+    let mut whole = json!(incident);
+    if let Value::Object(members) = &mut whole {
+        let mut page = json!(detections);
+        page["total"] = total.into();
+        members.insert("detections".to_owned(), page);
+        members.insert("timeline".to_owned(), json!(timeline));
+    }
+    Ok(([(header::ETAG, etag)], Json(whole)).into_response())
+}
+
+/// An incident's detections, oldest event first.
+pub(crate) async fn detections(app: App, ask: Ask) -> Result<Response, Problem> {
+    let limit = ask.params.limit(LIMIT_MAX)?;
+    Ok(page::page(detections_page(&app, &ask, limit).await?))
+}
+
+/// The events of a page of an incident's detections, each once a page. What the index no
+/// longer has is shown as the detection keeps it.
+pub(crate) async fn events(app: App, ask: Ask) -> Result<Response, Problem> {
+    let limit = match ask.params.limit(EVENTS_LIMIT_MAX)? {
+        0 => EVENTS_LIMIT_MAX,
+        limit => limit,
+    };
+    let Page { items, next_cursor } = detections_page(&app, &ask, limit).await?;
+    let mut seen = Vec::with_capacity(items.len());
+    let mut events = Vec::with_capacity(items.len());
+    for detection in items {
+        if seen.contains(&detection.event_id) {
+            continue;
+        }
+        seen.push(detection.event_id);
+        events.push(event_of(&app, ask.scope(), detection).await);
+    }
+    Ok(page::page(Page { items: events, next_cursor }))
+}
+
+/// Changes state or verdict, or adds a comment.
+pub(crate) async fn change(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let status: Option<IncidentStatus> = ask.fields.optional("status")?;
+    let verdict: Option<Verdict> = ask.fields.optional("verdict")?;
+    let comment: Option<String> = ask.fields.optional("comment")?;
+    let incident = find(&app, &ask).await?;
+    let if_version = precondition::expected(&ask.headers, incident.version)?;
+    let change = IncidentChange { status, verdict, comment, if_version };
+    let changed = app
+        .db
+        .change_incident(
+            ask.scope(),
+            incident.id,
+            change,
+            &ask.caller().name,
+            event::Timestamp::now(),
+        )
+        .await
+        .map_err(|error| of_db(&ask, error))?;
+    let etag = precondition::etag(changed.version);
+    Ok(([(header::ETAG, etag)], Json(changed)).into_response())
+}
+
+async fn find(app: &App, ask: &Ask) -> Result<Incident, Problem> {
+    let id: IncidentId = ask.id("incident")?;
+    let found = app.db.incident(ask.scope(), id).await.map_err(Problem::of_db)?;
+    found.ok_or_else(|| Problem::not_found("incident", ask.id_text()))
+}
+
+async fn detections_page(app: &App, ask: &Ask, limit: usize) -> Result<Page<Detection>, Problem> {
+    let id: IncidentId = ask.id("incident")?;
+    app.db
+        .incident_detections(ask.scope(), id, ask.params.text("cursor"), limit)
+        .await
+        .map_err(|error| of_db(ask, error))
+}
+
+/// The database names an incident as it is stored; the answer names it as it was asked for.
+fn of_db(ask: &Ask, error: DbError) -> Problem {
+    match error {
+        DbError::Missing { .. } => Problem::not_found("incident", ask.id_text()),
+        error => Problem::of_db(error),
+    }
+}
+
+async fn event_of(app: &App, scope: &Scope, detection: Detection) -> Value {
+    match app.hunt.event(&scope.narrowed(&detection.commune), detection.event_id).await {
+        Ok(Some(event)) => event.to_json(),
+        Ok(None) => detection.event,
+        Err(error) => {
+            let event = detection.event_id;
+            tracing::warn!(%event, %error, "failed to look an event up; its detection's copy is shown");
+            detection.event
+        }
+    }
+}

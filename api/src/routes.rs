@@ -1,0 +1,173 @@
+//! The table of all routes.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::Request,
+    http::Method,
+    response::{IntoResponse as _, Response},
+    routing::{MethodFilter, MethodRouter, on},
+};
+use futures::{FutureExt as _, future::BoxFuture};
+use serde::Serialize;
+
+use crate::{
+    App,
+    ask::{Ask, admit},
+    communes, events, feeds, health, incidents, me, metrics,
+    problem::Problem,
+    rules, status, tokens,
+};
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needs {
+    /// Anybody, without a token. What it tells depends on who asks at most.
+    Nobody,
+    /// Any token.
+    Reader,
+    /// A token of role analyst or admin.
+    Analyst,
+    /// A token of role admin.
+    Admin,
+    /// A token of any role that spans all communes, unless the configuration opens the route.
+    AllCommunes,
+}
+
+/// One route as the table has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// E.g. `GET`, which answers `HEAD` too.
+    pub method: Method,
+    /// E.g. `/api/v1/incidents/{id}`; at most one part is variable.
+    pub path: &'static str,
+    /// Who may ask.
+    pub needs: Needs,
+    /// The query parameters that it knows.
+    pub params: &'static [&'static str],
+    /// The members of the JSON object that it takes; `None` where it takes no body.
+    pub body: Option<&'static [&'static str]>,
+}
+
+type Answer = Result<Response, Problem>;
+
+enum Handler {
+    /// Gets the request as it came.
+    Public(Box<dyn Fn(App, Request) -> BoxFuture<'static, Answer> + Send + Sync>),
+    /// Gets what was admitted.
+    Admitted(Box<dyn Fn(App, Ask) -> BoxFuture<'static, Answer> + Send + Sync>),
+}
+
+/// One line of the table.
+pub(crate) struct Route {
+    pub(crate) info: RouteInfo,
+    handler: Handler,
+}
+
+impl Route {
+    fn public<F, A>(path: &'static str, needs: Needs, handler: F) -> Self
+    where
+        F: Fn(App, Request) -> A + Send + Sync + 'static,
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let info = RouteInfo { method: Method::GET, path, needs, params: &[], body: None };
+        let handler = Handler::Public(Box::new(move |app, request| handler(app, request).boxed()));
+        Self { info, handler }
+    }
+
+    fn new<F, A>(method: Method, path: &'static str, needs: Needs, handler: F) -> Self
+    where
+        F: Fn(App, Ask) -> A + Send + Sync + 'static,
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let info = RouteInfo { method, path, needs, params: &[], body: None };
+        let handler = Handler::Admitted(Box::new(move |app, ask| handler(app, ask).boxed()));
+        Self { info, handler }
+    }
+
+    fn params(mut self, params: &'static [&'static str]) -> Self {
+        self.info.params = params;
+        self
+    }
+
+    fn body(mut self, members: &'static [&'static str]) -> Self {
+        self.info.body = Some(members);
+        self
+    }
+
+    /// The route for axum.
+    pub(crate) fn handler(self, app: &App) -> MethodRouter {
+        let filter = match self.info.method {
+            Method::POST => MethodFilter::POST,
+            Method::PATCH => MethodFilter::PATCH,
+            Method::DELETE => MethodFilter::DELETE,
+            // The table has no other.
+            _ => MethodFilter::GET,
+        };
+        let (app, route) = (Arc::clone(app), Arc::new(self));
+        on(filter, move |request: Request| {
+            let (app, route) = (Arc::clone(&app), Arc::clone(&route));
+            async move { route.answer(app, request).await.unwrap_or_else(Problem::into_response) }
+        })
+    }
+
+    async fn answer(&self, app: App, request: Request) -> Answer {
+        match &self.handler {
+            Handler::Public(handler) => handler(app, request).await,
+            Handler::Admitted(handler) => {
+                let ask = admit(&app, &self.info, request).await?;
+                handler(app, ask).await
+            }
+        }
+    }
+}
+
+/// Every route, as the router has it.
+pub fn routes() -> Vec<RouteInfo> {
+    table().into_iter().map(|route| route.info).collect()
+}
+
+/// The table. What is not here does not exist.
+pub(crate) fn table() -> Vec<Route> {
+    use Needs::{Admin, AllCommunes, Analyst, Nobody, Reader};
+    vec![
+        Route::public("/healthz", Nobody, health::alive),
+        Route::public("/readyz", Nobody, health::ready),
+        Route::public("/metrics", AllCommunes, metrics::show),
+        Route::new(Method::GET, "/api/v1/me", Reader, me::get),
+        Route::new(Method::GET, "/api/v1/status", Reader, status::get),
+        Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list).params(&[
+            "commune",
+            "status",
+            "severity_min",
+            "updated_since",
+            "cursor",
+            "limit",
+        ]),
+        Route::new(Method::GET, "/api/v1/incidents/{id}", Reader, incidents::get),
+        Route::new(Method::PATCH, "/api/v1/incidents/{id}", Analyst, incidents::change)
+            .body(&["status", "verdict", "comment"]),
+        Route::new(Method::GET, "/api/v1/incidents/{id}/detections", Reader, incidents::detections)
+            .params(&["cursor", "limit"]),
+        Route::new(Method::GET, "/api/v1/incidents/{id}/events", Reader, incidents::events)
+            .params(&["cursor", "limit"]),
+        Route::new(Method::GET, "/api/v1/events", Reader, events::list)
+            .params(&["q", "from", "to", "since", "commune", "cursor", "limit"]),
+        Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get),
+        Route::new(Method::GET, "/api/v1/rules", Reader, rules::list),
+        Route::new(Method::GET, "/api/v1/rules/{id}", Reader, rules::get),
+        Route::new(Method::GET, "/api/v1/communes", Reader, communes::list),
+        Route::new(Method::POST, "/api/v1/communes", Admin, communes::add).body(&["id", "name"]),
+        Route::new(Method::GET, "/api/v1/communes/{id}", Reader, communes::get),
+        Route::new(Method::GET, "/api/v1/feeds", Reader, feeds::list).params(&["commune"]),
+        Route::new(Method::POST, "/api/v1/feeds", Admin, feeds::add)
+            .body(&["id", "commune", "format", "name"]),
+        Route::new(Method::GET, "/api/v1/feeds/{id}", Reader, feeds::get),
+        Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate).body(&[]),
+        Route::new(Method::GET, "/api/v1/tokens", Admin, tokens::list),
+        Route::new(Method::POST, "/api/v1/tokens", Admin, tokens::add)
+            .body(&["name", "role", "communes", "expires"]),
+        Route::new(Method::DELETE, "/api/v1/tokens/{name}", Admin, tokens::revoke),
+    ]
+}

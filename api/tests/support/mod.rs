@@ -1,0 +1,401 @@
+//! A small centre to ask: a real database, two communes, and searches over a list of events.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use api::{Api, Check, Health, LocalOperator, RequestMetrics, RuleDetail, RuleSummary, Rules};
+use async_trait::async_trait;
+use axum::{
+    Extension, Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use bytes::Bytes;
+use event::{
+    BusId, Commune, CommuneId, Detection, DetectionId, Entity, EntityKind, Event, EventBuilder,
+    EventId, Feed, FeedId, FormatName, IncidentId, Level, Record, RuleRef, Timestamp,
+};
+use prometheus::Registry;
+use serde_json::{Value, json};
+use store::{
+    Scope,
+    auth::{Caller, DataDir, Role, Secret, TokenInfo},
+    db::{self, Position, SharedDatabase},
+    hunt::{Hunt, HuntAnswer, HuntError, HuntRequest},
+};
+use tower::ServiceExt as _;
+
+const BUS: BusId = BusId::from_bytes([7; 16]);
+
+/// How many events each commune has; each raises a detection into its one incident.
+pub(crate) const EVENTS: usize = 5;
+
+/// Searches a list: everything, or the events that hold `word` in `q=word`. A `(` is an error
+/// at its column, as an unclosed one is in the real language.
+#[derive(Default)]
+pub(crate) struct ListHunt(Mutex<Vec<Event>>);
+
+impl ListHunt {
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+}
+
+#[async_trait]
+impl Hunt for ListHunt {
+    async fn hunt(&self, scope: &Scope, request: HuntRequest) -> Result<HuntAnswer, HuntError> {
+        if let Some(at) = request.query.chars().position(|c| c == '(') {
+            return Err(HuntError::Query {
+                column: at + 1,
+                reason: "'(' is never closed".to_owned(),
+            });
+        }
+        let begin = match &request.cursor {
+            None => 0,
+            Some(text) => {
+                text.strip_prefix('n').and_then(|n| n.parse().ok()).ok_or(HuntError::Cursor)?
+            }
+        };
+        let mut found: Vec<Event> = self.0.lock().unwrap().clone();
+        found.retain(|event| {
+            scope.allows(event.commune())
+                && (request.from..=request.to).contains(&event.timestamp())
+                && event.original_text().contains(&request.query)
+        });
+        found.sort_by_key(|event| std::cmp::Reverse((event.timestamp(), event.id())));
+        let total = found.len();
+        let limit = if request.limit == 0 { 100 } else { request.limit };
+        let events: Vec<Event> = found.into_iter().skip(begin).take(limit).collect();
+        let end = begin + events.len();
+        let next_cursor = (end < total).then(|| format!("n{end}"));
+        Ok(HuntAnswer { events, next_cursor, total: total as u64, splits: 0, warnings: Vec::new() })
+    }
+
+    async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<Event>, HuntError> {
+        let events = self.0.lock().unwrap();
+        Ok(events.iter().find(|event| event.id() == id && scope.allows(event.commune())).cloned())
+    }
+}
+
+/// One rule; asking for another called `panic` panics.
+struct OneRule;
+
+impl Rules for OneRule {
+    fn list(&self) -> Vec<RuleSummary> {
+        self.get("rule-1").map(|rule| rule.summary).into_iter().collect()
+    }
+
+    fn get(&self, id: &str) -> Option<RuleDetail> {
+        assert_ne!(id, "panic", "a secret of the server");
+        (id == "rule-1").then(|| RuleDetail {
+            summary: RuleSummary {
+                id: "rule-1".to_owned(),
+                title: "Rule one".to_owned(),
+                level: Level::High,
+                status: Some("stable".to_owned()),
+                tags: vec!["attack.t1003.001".to_owned()],
+                logsource: api::RuleLogsource {
+                    product: Some("windows".to_owned()),
+                    ..Default::default()
+                },
+                version: "0123456789ab".to_owned(),
+            },
+            description: Some("What it means".to_owned()),
+            false_positives: vec!["Backups".to_owned()],
+            references: Vec::new(),
+            author: None,
+        })
+    }
+}
+
+/// A part that works or does not.
+#[derive(Default)]
+pub(crate) struct Part {
+    pub(crate) broken: AtomicBool,
+}
+
+#[async_trait]
+impl Health for Part {
+    async fn ready(&self) -> Vec<Check> {
+        let ok = !self.broken.load(Ordering::Relaxed);
+        vec![Check { name: "bus".to_owned(), ok, detail: "at /secret/path".to_owned() }]
+    }
+}
+
+/// Everything that a test asks or looks at.
+pub(crate) struct Centre {
+    pub(crate) router: Router,
+    pub(crate) local: Router,
+    pub(crate) api: Api,
+    pub(crate) db: SharedDatabase,
+    pub(crate) hunt: Arc<ListHunt>,
+    pub(crate) health: Arc<Part>,
+    pub(crate) feeds_changed: Arc<AtomicUsize>,
+    pub(crate) dijon: Whose,
+    pub(crate) talant: Whose,
+    pub(crate) tokens: Tokens,
+    next_offset: Mutex<u64>,
+    _dir: tempfile::TempDir,
+    _held: DataDir,
+}
+
+/// What one commune has.
+pub(crate) struct Whose {
+    pub(crate) incident: IncidentId,
+    pub(crate) events: Vec<Event>,
+}
+
+/// Tokens in clear.
+pub(crate) struct Tokens {
+    pub(crate) admin: String,
+    /// Analyst of all communes.
+    pub(crate) soc: String,
+    /// Analyst of Dijon.
+    pub(crate) analyst: String,
+    /// Reader of Dijon.
+    pub(crate) reader: String,
+    pub(crate) expired: String,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts that this is a problem of `status`; its JSON.
+    pub(crate) fn problem(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], status, "{self:?}");
+        assert!(problem["type"].as_str().unwrap().starts_with("urn:jacquemart:problem:"));
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        problem
+    }
+}
+
+pub(crate) fn commune(id: &str) -> CommuneId {
+    CommuneId::new(id).unwrap()
+}
+
+pub(crate) fn windows() -> FormatName {
+    FormatName::new("windows").unwrap()
+}
+
+fn an_event(of: &str, offset: u64, timestamp: Timestamp) -> Event {
+    let text = format!("{of}-secret happened on {of}-host, number {offset}");
+    let record = Record {
+        commune: commune(of),
+        feed: FeedId::new(&format!("{of}-pc")).unwrap(),
+        format: windows(),
+        received: timestamp,
+        raw: Bytes::from(text),
+    };
+    let mut builder = EventBuilder::new(record, EventId::of(BUS, 0, offset, timestamp));
+    builder.set_timestamp(timestamp);
+    builder.push_json("host", "name", &json!(format!("{of}-host")));
+    builder.build()
+}
+
+/// A detection of `rule` on `event`.
+pub(crate) fn a_detection(event: &Event, rule: &str, level: Level) -> Detection {
+    Detection {
+        id: DetectionId::of(rule, event.id()),
+        commune: event.commune().clone(),
+        feed: event.feed().clone(),
+        format: event.format().clone(),
+        rule: RuleRef {
+            id: rule.to_owned(),
+            name: format!("Name of {rule}"),
+            level,
+            version: "0123456789ab".to_owned(),
+            tags: vec!["attack.t1003.001".to_owned()],
+        },
+        event_id: event.id(),
+        timestamp: event.timestamp(),
+        received: event.received(),
+        detected: event.received(),
+        entities: vec![Entity {
+            kind: EntityKind::Host,
+            name: format!("{}-host", event.commune()),
+        }],
+        matched: Vec::new(),
+        event: event.to_json(),
+    }
+}
+
+impl Centre {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::hold(dir.path()).unwrap();
+        let url = format!("sqlite://{}/jacquemart.db", dir.path().display());
+        let db = db::connect(&url).await.unwrap();
+        let (hunt, health) = (Arc::<ListHunt>::default(), Arc::<Part>::default());
+        let feeds_changed = Arc::new(AtomicUsize::new(0));
+        let metrics = Registry::new_custom(Some("jacquemart".to_owned()), None).unwrap();
+        let changed = Arc::clone(&feeds_changed);
+        let api = Api {
+            db: Arc::clone(&db),
+            hunt: Arc::clone(&hunt) as _,
+            rules: Arc::new(OneRule),
+            feeds_changed: Arc::new(move || {
+                changed.fetch_add(1, Ordering::Relaxed);
+            }),
+            formats: vec![windows(), FormatName::new("pradeo-mtd").unwrap()],
+            health: Arc::clone(&health) as _,
+            requests: RequestMetrics::register(&metrics).unwrap(),
+            metrics,
+            metrics_open: false,
+        };
+        let router = api::router(api.clone());
+        let operator = LocalOperator(Caller::operator(&held));
+        let local = api::router(api.clone()).layer(Extension(operator));
+        let next_offset = Mutex::new(0);
+        let dijon = raise_in(&db, &hunt, &next_offset, "dijon").await;
+        let talant = raise_in(&db, &hunt, &next_offset, "talant").await;
+        let tokens = Tokens::add(&db).await;
+        Self {
+            router,
+            local,
+            api,
+            db,
+            hunt,
+            health,
+            feeds_changed,
+            dijon,
+            talant,
+            tokens,
+            next_offset,
+            _dir: dir,
+            _held: held,
+        }
+    }
+
+    /// Another incident of `of`, about a host of its own.
+    pub(crate) async fn another_incident(&self, of: &str, host: &str) -> IncidentId {
+        let offset = next(&self.next_offset);
+        let event = an_event(of, offset, Timestamp::now());
+        let mut detection = a_detection(&event, "rule-1", Level::Medium);
+        detection.entities = vec![Entity { kind: EntityKind::Host, name: host.to_owned() }];
+        let position = Position { bus: BUS, partition: 0, next: offset + 1 };
+        let raised = self.db.raise(&[detection], position, Timestamp::now()).await.unwrap();
+        raised[0].incident.unwrap()
+    }
+
+    pub(crate) async fn get(&self, token: &str, uri: &str) -> Answer {
+        self.ask(Method::GET, uri, Some(token), None).await
+    }
+
+    pub(crate) async fn send(&self, token: &str, method: Method, uri: &str, body: Value) -> Answer {
+        self.ask(method, uri, Some(token), Some(&body)).await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        uri: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = match body {
+            None => Body::empty(),
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        answer(&self.router, request.body(body).unwrap()).await
+    }
+}
+
+/// Asks `router` in process.
+pub(crate) async fn answer(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    Answer { status: parts.status, headers: parts.headers, text }
+}
+
+fn next(offsets: &Mutex<u64>) -> u64 {
+    let mut offset = offsets.lock().unwrap();
+    *offset += 1;
+    *offset
+}
+
+async fn raise_in(db: &SharedDatabase, hunt: &ListHunt, offsets: &Mutex<u64>, of: &str) -> Whose {
+    let now = Timestamp::now();
+    let id = commune(of);
+    db.add_commune(Commune { id: id.clone(), name: of.to_owned(), created: now }).await.unwrap();
+    let feed = Feed {
+        id: FeedId::new(&format!("{of}-pc")).unwrap(),
+        commune: id,
+        format: windows(),
+        name: format!("PCs of {of}"),
+        created: now,
+    };
+    db.add_feed(feed, Secret::generate("jqf").unwrap().hash()).await.unwrap();
+    let mut events = Vec::new();
+    for minutes in 0..EVENTS as u64 {
+        let at = now.minus(std::time::Duration::from_secs(60 * (minutes + 1)));
+        events.push(an_event(of, next(offsets), at));
+    }
+    hunt.0.lock().unwrap().extend(events.iter().cloned());
+    let detections: Vec<_> =
+        events.iter().map(|event| a_detection(event, "rule-1", Level::High)).collect();
+    let position = Position { bus: BUS, partition: 0, next: *offsets.lock().unwrap() + 1 };
+    let raised = db.raise(&detections, position, now).await.unwrap();
+    let incident = raised[0].incident.unwrap();
+    assert!(raised.iter().all(|raised| raised.incident == Some(incident)));
+    Whose { incident, events }
+}
+
+impl Tokens {
+    async fn add(db: &SharedDatabase) -> Self {
+        let all = None;
+        let dijon = Some(vec![commune("dijon")]);
+        let now = Timestamp::now();
+        let hour = std::time::Duration::from_hours(1);
+        let add = async |name: &str, role, communes: &Option<Vec<CommuneId>>, created, expires| {
+            let secret = Secret::generate("jqt").unwrap();
+            let token = TokenInfo {
+                name: name.to_owned(),
+                role,
+                communes: communes.clone(),
+                created,
+                expires,
+            };
+            db.add_token(token, secret.hash()).await.unwrap();
+            secret.reveal().to_owned()
+        };
+        Self {
+            admin: add("admin", Role::Admin, &all, now, None).await,
+            soc: add("soc", Role::Analyst, &all, now, None).await,
+            analyst: add("dijon-analyst", Role::Analyst, &dijon, now, None).await,
+            reader: add("dijon-reader", Role::Reader, &dijon, now, Some(now.plus(hour))).await,
+            expired: add("gone", Role::Admin, &all, now.minus(hour), Some(now.minus(hour / 2)))
+                .await,
+        }
+    }
+}
