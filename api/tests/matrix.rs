@@ -1,7 +1,7 @@
 //! Every route, asked by nobody, with wrong tokens, and by a commune for what is its own,
 //! another's, and nobody's: the last two must not differ.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
