@@ -1,6 +1,9 @@
 //! Which log sources an event belongs to, from its format and content.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::OnceLock,
+};
 
 use event::{Event, FieldId, ValueRef, fields};
 
@@ -122,6 +125,9 @@ const KERNEL_FILE_CODES: &[(u32, &str)] = &[
     (30, "file_event"),
 ];
 
+/// The first of the products, as the tests see to.
+const WINDOWS_BIT: u32 = 1;
+
 fn all_of(names: &[&str]) -> Route {
     names.iter().fold(Route::default(), |route, name| route.with(category(name)))
 }
@@ -156,10 +162,22 @@ fn code_of(event: &Event) -> Option<u32> {
         .and_then(|code| u32::try_from(code).ok())
 }
 
+/// [`WINDOWS`] by code: the service and the categories.
+fn windows_codes() -> &'static HashMap<u32, Vec<(Route, Route)>> {
+    static CODES: OnceLock<HashMap<u32, Vec<(Route, Route)>>> = OnceLock::new();
+    CODES.get_or_init(|| {
+        let mut codes: HashMap<u32, Vec<(Route, Route)>> = HashMap::new();
+        for (name, code, categories) in WINDOWS {
+            codes.entry(*code).or_default().push((service(name), all_of(categories)));
+        }
+        codes
+    })
+}
+
 fn windows(event: &Event) -> Route {
     let channel = event.get_str(fields::WINLOG_CHANNEL).unwrap_or_default();
     let provider = event.get_str(fields::WINLOG_PROVIDER_NAME).unwrap_or_default();
-    let mut route = product("windows").with(services_of_channel(channel));
+    let mut route = Route { products: WINDOWS_BIT, ..services_of_channel(channel) };
     if route.services == 0
         && let Some((_, name)) = PROVIDERS.iter().find(|(p, _)| p.eq_ignore_ascii_case(provider))
     {
@@ -173,9 +191,9 @@ fn windows(event: &Event) -> Route {
         route = route.with(service("sysmon"));
     }
     let Some(code) = code_of(event) else { return route };
-    for (name, known, categories) in WINDOWS {
-        if *known == code && service(name).services & route.services != 0 {
-            return route.with(all_of(registry(event, code).unwrap_or(categories)));
+    for (service, categories) in windows_codes().get(&code).map(Vec::as_slice).unwrap_or_default() {
+        if service.services & route.services != 0 {
+            return route.with(registry(event, code).map_or(*categories, all_of));
         }
     }
     if provider.eq_ignore_ascii_case(KERNEL_FILE)
@@ -296,7 +314,7 @@ pub(crate) fn all() -> BTreeSet<Route> {
 
 /// Whether some event can have all that `asked` names.
 pub(crate) fn is_fed(asked: &Route) -> bool {
-    static ALL: std::sync::OnceLock<BTreeSet<Route>> = std::sync::OnceLock::new();
+    static ALL: OnceLock<BTreeSet<Route>> = OnceLock::new();
     ALL.get_or_init(all).iter().any(|route| route.has(asked))
 }
 
@@ -306,6 +324,7 @@ mod tests {
 
     #[test]
     fn every_name_in_the_tables_is_known() {
+        assert_eq!(product("windows").products, WINDOWS_BIT);
         for (name, _, categories) in WINDOWS {
             assert_ne!(service(name), Route::default(), "{name}");
             for name in *categories {

@@ -2,6 +2,8 @@
 //!
 //! `DETECT_PAIRS` says how many pairs of rule and event to try, 100,000 where it is not set.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::{collections::BTreeMap, path::Path};

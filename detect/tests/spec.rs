@@ -1,6 +1,8 @@
 //! What rules mean, case by case: each with the rule's detection, an event's fields and
 //! whether it fires. Both the engine and the plain evaluator are asked.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::Path;
@@ -42,6 +44,7 @@ fn check(detection: &str, data: &Value, expected: bool) {
 }
 
 /// One line of a selection.
+#[expect(clippy::needless_pass_by_value, reason = "each call makes its event in place")]
 #[track_caller]
 fn line(line: &str, data: Value, expected: bool) {
     check(&format!("s:\n  {line}\ncondition: s"), &data, expected);

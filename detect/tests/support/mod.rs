@@ -37,13 +37,28 @@ pub(crate) fn event_id(number: u64) -> EventId {
     EventId::from_bytes(bytes)
 }
 
-/// Every record of a Windows capture, decoded, one at a time.
-pub(crate) fn windows_events(path: &Path) -> impl Iterator<Item = Event> {
+/// Every `step`th record of a Windows capture, decoded, one at a time.
+pub(crate) fn windows_events(path: &Path, step: usize) -> impl Iterator<Item = Event> {
     let formats = Formats::builtin();
-    Capture::open(path).unwrap().zip(0..).map(move |(record_read, number)| {
+    Capture::open(path).unwrap().step_by(step).zip(0..).map(move |(record_read, number)| {
         let raw = record_read.unwrap().raw;
         formats.decode(record("windows", raw), event_id(number))
     })
+}
+
+/// All files with this extension under `folder`, sorted.
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
 }
 
 /// SigmaHQ's rules in their folders.
