@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod db;
 pub mod hunt;
+pub mod index;
 mod scope;
+pub mod split;
 
 pub use scope::Scope;

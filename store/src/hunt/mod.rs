@@ -1,9 +1,30 @@
 //! Analysts' searches.
+//!
+//! What enters: a query in the language of `docs/hunting.md`, a time range, a [`Scope`]. What
+//! leaves: the newest matching events, decoded again from their stored records. A query is
+//! parsed (`parse`), given its meaning (`plan`), and answered by the index (`evaluate`) for what
+//! is in parts and splits, by looking (`matches`) for what is in memory.
 
 use async_trait::async_trait;
 use event::{Event, EventId, Timestamp};
 
 use crate::Scope;
+
+mod ast;
+mod budget;
+mod docs;
+mod evaluate;
+mod glob;
+mod hunter;
+mod matches;
+mod page;
+mod parse;
+mod plan;
+mod range;
+mod search;
+
+pub(crate) use evaluate::field_names;
+pub use hunter::{Hunter, HunterConfig};
 
 /// What to search.
 #[derive(Clone, Debug)]
@@ -31,6 +52,8 @@ pub struct HuntAnswer {
     pub total: u64,
     /// How many splits were looked into.
     pub splits: usize,
+    /// What the caller should know: splits that could not be read, fields that no event has.
+    pub warnings: Vec<String>,
 }
 
 /// Why a hunt was refused or failed. The texts complete "failed to hunt: …".

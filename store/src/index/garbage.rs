@@ -1,0 +1,37 @@
+//! What a crash left behind.
+
+use std::{collections::HashSet, os::unix::fs::DirBuilderExt as _, path::Path};
+
+use event::SplitId;
+
+use super::IndexError;
+use crate::{db::SplitMeta, split::SplitStorage};
+
+/// Makes `work_dir` an empty folder that only this user reads. Blocks.
+pub(super) fn empty(work_dir: &Path) -> Result<(), IndexError> {
+    let failed = |error| IndexError::io(work_dir, error);
+    match std::fs::remove_dir_all(work_dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work_dir).map_err(failed)
+}
+
+/// Removes objects that the catalog does not know. Only where no other process could be about
+/// to publish them: a shared storage is left to whoever looks after it.
+pub(super) async fn collect(
+    storage: &SplitStorage,
+    published: &[SplitMeta],
+) -> Result<(), IndexError> {
+    if !storage.is_exclusive() {
+        return Ok(());
+    }
+    let known: HashSet<SplitId> = published.iter().map(|meta| meta.id).collect();
+    for object in storage.list(None).await? {
+        if !known.contains(&object.id) {
+            tracing::info!(commune = %object.commune, split = %object.id, "removing an unpublished split");
+            storage.delete(&object.commune, object.id).await?;
+        }
+    }
+    Ok(())
+}
