@@ -28,6 +28,20 @@ fn flat(event: &Event) -> String {
             flat.insert(name.to_owned(), value.to_json());
         }
     }
+    // The Security log has its own names for what Sigma calls by Sysmon's, and sigma-rust
+    // knows only the names that are there.
+    for (name, field) in [
+        ("Image", fields::PROCESS_EXECUTABLE),
+        ("ParentImage", fields::PROCESS_PARENT_EXECUTABLE),
+        ("User", fields::USER_FULL),
+        ("IntegrityLevel", fields::PROCESS_INTEGRITY_LEVEL),
+    ] {
+        if let Some(value) = event.get(field)
+            && !flat.contains_key(name)
+        {
+            flat.insert(name.to_owned(), value.to_json());
+        }
+    }
     if let Some(code) = event.get(fields::EVENT_CODE).and_then(ValueRef::as_i64) {
         flat.insert("EventID".to_owned(), code.into());
     }

@@ -25,7 +25,7 @@ fn nearly_all_rules_load_and_each_refusal_says_why() {
         assert!(refusal.line > 0 && !refusal.reason.is_empty());
     }
     let start = Instant::now();
-    let engine = detect::Engine::new(loaded.rules);
+    let engine = Engine::new(loaded.rules);
     println!(
         "{rules} rules loaded in {load:?}, {refused} refused, {} warnings; compiled in {:?} to {} KiB",
         loaded.warnings.len(),
