@@ -107,8 +107,8 @@ impl Engine {
                     self.programs[*program].candidates(&mut view);
                 }
             }
-            // The table of routes is complete, as far as its tests can tell; were it not, the
-            // event would only take longer.
+            // A route that was not foreseen costs time, not matches: every rule offered such
+            // events is a candidate.
             None => self.offered(&route, &mut view.scratch.candidates),
         }
         let mut candidates = std::mem::take(&mut view.scratch.candidates);
