@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 use support::{Centre, process_event};
 
-/// SIGKILLs; `JACQUEMART_CRASH_KILLS` raises it.
+/// SIGKILLs; `CRASH_TEST_KILLS` raises it.
 const KILLS: u32 = 50;
 const SENDERS: u64 = 3;
 /// One record in so many is an attack, on a host of its own.
@@ -43,7 +43,7 @@ struct Ledger {
 }
 
 fn is_attack(number: u64) -> bool {
-    number % ATTACK_EVERY == 0
+    number.is_multiple_of(ATTACK_EVERY)
 }
 
 fn record(number: u64) -> Value {
@@ -56,10 +56,10 @@ fn record(number: u64) -> Value {
 
 #[test]
 fn acknowledged_records_and_incidents_survive_sigkill_exactly_once() {
-    let kills = std::env::var("JACQUEMART_CRASH_KILLS").map_or(KILLS, |n| n.parse().unwrap());
-    let seed = std::env::var("JACQUEMART_CRASH_SEED")
+    let kills = std::env::var("CRASH_TEST_KILLS").map_or(KILLS, |n| n.parse().unwrap());
+    let seed = std::env::var("CRASH_TEST_SEED")
         .map_or_else(|_| event::Timestamp::now().as_nanos().unsigned_abs(), |n| n.parse().unwrap());
-    eprintln!("crash test: {kills} kills, JACQUEMART_CRASH_SEED={seed}");
+    eprintln!("crash test: {kills} kills, CRASH_TEST_SEED={seed}");
     // Small segments and frequent checkpoints, so that kills hit rolls, seals and retention.
     let mut centre = Centre::new(
         "[journal]\nsegment_bytes = \"1 MiB\"\njournal_bytes_max = \"64 MiB\"\n\
