@@ -1,5 +1,7 @@
 //! What analysts type and what it finds, in memory and sealed alike.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
+
 mod support;
 
 use store::hunt::{Hunt as _, HuntError};

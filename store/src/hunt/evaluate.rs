@@ -382,7 +382,7 @@ impl<'a> Evaluator<'a> {
         let highs = self.segment.fast_fields().u64(column::ID_HIGH)?;
         let lows = self.segment.fast_fields().u64(column::ID_LOW)?;
         for doc in 0..self.segment.max_doc() {
-            if doc as usize % (16 * CHECK_EVERY) == 0 {
+            if (doc as usize).is_multiple_of(16 * CHECK_EVERY) {
                 self.budget.check()?;
             }
             if lows.first(doc) == Some(low) && highs.first(doc) == Some(high) {

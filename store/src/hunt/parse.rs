@@ -342,7 +342,8 @@ impl Parser {
         })
     }
 
-    /// A value up to the next space or parenthesis outside of quotes.
+    /// A value up to the next space or parenthesis outside of quotes. Backslashes stand for
+    /// themselves, as paths are full of them, unless before a quote or a colon.
     fn value(&mut self) -> Result<Value, HuntError> {
         let mut value = Value::default();
         let start = self.at;
@@ -357,7 +358,7 @@ impl Parser {
                     }
                     self.at += 1;
                 }
-                '\\' if matches!(self.peek_at(1), Some('"' | '(' | ')' | ':')) => {
+                '\\' if matches!(self.peek_at(1), Some('"' | ':')) => {
                     value.push(self.peek_at(1).unwrap_or_default());
                     self.at += 2;
                 }
@@ -444,6 +445,7 @@ mod tests {
             [text(r"C:\Users\"), Piece::Many, text(r"\x"), Piece::One]
         );
         assert_eq!(value("https://a.b/c"), [text("https://a.b/c")]);
+        assert_eq!(value(r"(f:C:\Temp\)"), [text(r"C:\Temp\")]);
         assert_eq!(value(r#"f:"*""#), [text("*")]);
         assert_eq!(value(r#"f:*"a b"*"#), [Piece::Many, text("a b"), Piece::Many]);
     }
@@ -454,7 +456,7 @@ mod tests {
         let Ast::Or(any) = both else { panic!("{both:?}") };
         assert!(matches!(&any[0], Ast::And(all) if all.len() == 2));
         assert!(matches!(&any[1], Ast::And(all) if matches!(all[0], Ast::Not(_))));
-        assert_eq!(parse("a:(1 or 2)").unwrap().to_owned(), {
+        assert_eq!(parse("a:(1 or 2)").unwrap(), {
             let test = |v: &str, column| Ast::Test {
                 field: Some(FieldName { name: "a".into(), column: 1 }),
                 test: Test::Value(Value { pieces: vec![text(v)], quoted: false }),

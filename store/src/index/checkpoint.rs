@@ -8,7 +8,7 @@ use super::{
     Index, IndexError,
     part::Part,
     schema::FORMAT_VERSION,
-    tail::{Frozen, Tail},
+    tail::{Frozen, SealedParts, Tail},
 };
 use crate::db::{Position, Publication, SplitMeta};
 
@@ -101,7 +101,7 @@ impl Index {
         bus: BusId,
         partition: u32,
         frozen: &Frozen,
-    ) -> Result<Arc<Vec<(SplitMeta, Arc<Part>)>>, IndexError> {
+    ) -> Result<Arc<SealedParts>, IndexError> {
         let mut sealed = Vec::new();
         let mut tails = BTreeMap::new();
         for (commune, tail) in frozen.tails.iter().filter(|(_, tail)| !tail.is_empty()) {

@@ -45,13 +45,16 @@ pub(crate) struct Range {
     pub(crate) next: u64,
 }
 
+/// What tails became, and what that is registered as.
+pub(crate) type SealedParts = Vec<(SplitMeta, Arc<Part>)>;
+
 /// The tails of one partition while they are sealed and published.
 #[derive(Clone)]
 pub(crate) struct Frozen {
     pub(crate) range: Range,
     pub(crate) tails: BTreeMap<CommuneId, Tail>,
     /// Once each tail is one part: what is published, again and again until it worked.
-    pub(crate) sealed: Option<Arc<Vec<(SplitMeta, Arc<Part>)>>>,
+    pub(crate) sealed: Option<Arc<SealedParts>>,
 }
 
 /// Everything that changes, behind one lock that is never held across waiting.
@@ -151,13 +154,10 @@ impl State {
         let map = Arc::make_mut(&mut self.sealed);
         if !removed.is_empty() {
             for splits in map.values_mut() {
-                let (out, kept) =
+                let (mut out, kept): (Vec<_>, Vec<_>) =
                     std::mem::take(splits).into_iter().partition(|s| removed.contains(&s.meta.id));
                 *splits = kept;
-                gone.append(&mut {
-                    let out: Vec<Arc<Sealed>> = out;
-                    out
-                });
+                gone.append(&mut out);
             }
         }
         for meta in added {

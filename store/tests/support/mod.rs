@@ -1,5 +1,7 @@
 //! What the tests of the index and the hunt share: a decoder of a small JSON format, events,
 //! scopes, and a place to index in.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::{path::Path, sync::Arc};

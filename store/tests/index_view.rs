@@ -1,0 +1,159 @@
+//! Hunts while events come, are sealed and merged; damage; other communes.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
+
+mod support;
+
+use std::{collections::HashSet, sync::Arc};
+
+use event::EventId;
+use store::{
+    hunt::{Hunt as _, HuntRequest},
+    index::{Index, IndexConfig},
+};
+use support::{BUS, Place, add, all, commune, event, hunter, request};
+
+async fn with(place: &Place, config: IndexConfig) -> Arc<Index> {
+    place.index_over(config, place.storage(), place.db().await).await
+}
+
+fn some(first: u64, count: u64, of: &str) -> Vec<Arc<event::Event>> {
+    (first..first + count)
+        .map(|offset| {
+            event(
+                offset,
+                of,
+                &format!(r#"{{"event.code":"{}","host.name":"pc-{offset}"}}"#, offset % 3),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_hunts_neither_lose_nor_double() {
+    let place = Place::new();
+    let config = IndexConfig { hot_bytes_max: 64 << 10, merge_splits_min: 3, ..place.config() };
+    let index = with(&place, config).await;
+    let shown = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (load, seal) = (std::sync::atomic::Ordering::SeqCst, Arc::clone(&index));
+    let sealing = {
+        let done = Arc::clone(&done);
+        tokio::spawn(async move {
+            let mut merges = 0;
+            while !done.load(load) {
+                seal.checkpoint(BUS).await.unwrap();
+                merges += seal.merge_small().await.unwrap();
+            }
+            merges
+        })
+    };
+    let hunting = {
+        let (index, shown, done) = (Arc::clone(&index), Arc::clone(&shown), Arc::clone(&done));
+        let scope = place.scope.clone();
+        tokio::spawn(async move {
+            let hunter = hunter(&index);
+            let mut hunts = 0;
+            while !done.load(load) {
+                let least = shown.load(load);
+                let found = all(&hunter, &scope, "host.name:pc-*").await;
+                let unique: HashSet<EventId> = found.iter().copied().collect();
+                assert_eq!(unique.len(), found.len(), "doubled");
+                assert!(found.len() as u64 >= least, "lost: {} of {least}", found.len());
+                hunts += 1;
+            }
+            hunts
+        })
+    };
+    for first in (0..2000).step_by(50) {
+        add(&index, first, some(first, 50, ["dijon", "talant"][first as usize / 50 % 2])).await;
+        shown.store(first + 50, load);
+    }
+    while place.db().await.all_splits().await.unwrap().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    done.store(true, load);
+    let (merges, hunts) = (sealing.await.unwrap(), hunting.await.unwrap());
+    eprintln!("{hunts} hunts beside {merges} merges");
+    index.checkpoint(BUS).await.unwrap();
+    assert_eq!(all(&hunter(&index), &place.scope, "").await.len(), 2000);
+}
+
+#[tokio::test]
+async fn a_walk_by_cursor_sees_each_event_once_while_new_ones_come() {
+    let place = Place::new();
+    let index = with(&place, place.config()).await;
+    let hunter = hunter(&index);
+    add(&index, 0, some(0, 100, "dijon")).await;
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    let mut next = 100;
+    loop {
+        let page = HuntRequest { cursor, limit: 7, ..request("") };
+        let answer = hunter.hunt(&place.scope, page).await.unwrap();
+        assert_eq!(answer.total, next);
+        seen.extend(answer.events.iter().map(event::Event::id));
+        cursor = answer.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+        add(&index, next, some(next, 3, "dijon")).await;
+        next += 3;
+        if next == 118 {
+            index.checkpoint(BUS).await.unwrap();
+        }
+    }
+    let wanted: Vec<_> = some(0, 100, "dijon").iter().rev().map(|event| event.id()).collect();
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
+async fn small_splits_become_one_and_their_objects_go() {
+    let place = Place::new();
+    let config = IndexConfig { merge_splits_min: 4, ..place.config() };
+    let index = with(&place, config.clone()).await;
+    for round in 0..4 {
+        add(&index, round * 10, some(round * 10, 10, "dijon")).await;
+        index.checkpoint(BUS).await.unwrap();
+    }
+    let before = all(&hunter(&index), &place.scope, "event.code:1").await;
+    assert_eq!(index.merge_small().await.unwrap(), 1);
+    assert_eq!(all(&hunter(&index), &place.scope, "event.code:1").await, before);
+    assert_eq!(index.merge_small().await.unwrap(), 0);
+    let objects = place.storage().list(None).await.unwrap();
+    let splits = place.db().await.all_splits().await.unwrap();
+    assert_eq!((objects.len(), splits.len()), (1, 1));
+    assert_eq!((splits[0].events, objects[0].id), (40, splits[0].id));
+    drop(index);
+    let index = with(&place, config).await;
+    assert_eq!(all(&hunter(&index), &place.scope, "event.code:1").await, before);
+}
+
+#[tokio::test]
+async fn a_damaged_split_is_named_and_the_others_answer() {
+    let place = Place::new();
+    let index = with(&place, place.config()).await;
+    add(&index, 0, [some(0, 5, "dijon"), some(5, 5, "talant")].concat()).await;
+    index.checkpoint(BUS).await.unwrap();
+    drop(index);
+    let of_dijon = place.storage().list(Some(&commune("dijon"))).await.unwrap()[0].clone();
+    let object = place.path().join(format!("splits/dijon/{}.split", of_dijon.id));
+    let mut bytes = std::fs::read(&object).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&object, bytes).unwrap();
+    let index = with(&place, place.config()).await;
+    let answer = hunter(&index).hunt(&place.scope, request("")).await.unwrap();
+    assert_eq!(answer.total, 5);
+    assert!(answer.warnings[0].contains(&of_dijon.id.to_string()), "{:?}", answer.warnings);
+    // Who may not read the commune does not hear of its splits.
+    let talant = place.scope.narrowed(&commune("talant"));
+    let answer = hunter(&index).hunt(&talant, request("")).await.unwrap();
+    assert_eq!((answer.total, answer.warnings.len()), (5, 0));
+    // An event of the damaged split is not said to be absent.
+    let lost = some(0, 1, "dijon")[0].id();
+    assert!(hunter(&index).event(&place.scope, lost).await.is_err());
+    assert_eq!(hunter(&index).event(&talant, lost).await.unwrap().map(|e| e.id()), None);
+    // Nor do merges touch it.
+    assert_eq!(index.merge_small().await.unwrap(), 0);
+}
