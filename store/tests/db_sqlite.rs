@@ -1,5 +1,7 @@
 //! What is particular to the SQLite backend: its file, its urls, its versions.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
+
 use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path};
 
 use event::{Commune, CommuneId, Timestamp};
