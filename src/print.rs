@@ -6,6 +6,15 @@ use serde_json::Value;
 
 use crate::cli::Output;
 
+/// Prints a line on stdout, and returns the error where that fails, as it does under `| head`.
+macro_rules! outln {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*)?
+    }};
+}
+pub(crate) use outln;
+
 /// A column of a table: its head and the path of its value in each object, parts split by `.`.
 pub(crate) type Column = (&'static str, &'static str);
 

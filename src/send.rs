@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, serve::LOCAL_KEY};
 
 /// How often a batch that the server has no room for is sent again before giving up.
 const TRIES_MAX: u32 = 120;
@@ -67,10 +67,12 @@ impl Sender {
                 .send()
                 .await
                 .map_err(|error| {
-                    Failure::new(
-                        Exit::Unreachable,
-                        anyhow!(error).context(format!("failed to reach {}", self.url)),
-                    )
+                    let what = if self.key.starts_with(LOCAL_KEY) {
+                        "no server answers on the data folder's socket; start one with `jacquemart serve`".to_owned()
+                    } else {
+                        format!("failed to reach {}", self.url)
+                    };
+                    Failure::new(Exit::Unreachable, anyhow!(error).context(what))
                 })?;
             let status = response.status();
             if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {

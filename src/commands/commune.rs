@@ -21,7 +21,7 @@ pub(crate) async fn run(global: &Global, args: Commune) -> Result<Exit, Failure>
             client.close().await;
             match global.output {
                 Output::Json => print::json(&added)?,
-                Output::Table => println!("added commune {id} ({name})"),
+                Output::Table => print::outln!("added commune {id} ({name})"),
             }
         }
         Commune::List { server } => {

@@ -8,6 +8,7 @@ use crate::{
     Exit, Failure,
     cli::{Config as Args, Global},
     commands::load_config,
+    print,
 };
 
 pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
@@ -22,7 +23,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
                     )));
                 }
             }
-            println!(
+            print::outln!(
                 "the configuration can be used; data is kept in {}",
                 config.data_dir.display()
             );

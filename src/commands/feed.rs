@@ -57,9 +57,9 @@ fn show_key(output: Output, what: &str, answer: &Value) -> Result<(), Failure> {
         Output::Json => print::json(answer)?,
         Output::Table => {
             let key = print::cell(answer, "key");
-            println!("{what}");
-            println!("its key, shown this once:\n\n  {key}\n");
-            println!(
+            print::outln!("{what}");
+            print::outln!("its key, shown this once:\n\n  {key}\n");
+            print::outln!(
                 "a first event:\n\n  curl -H 'Authorization: Bearer {key}' --data-binary @events.ndjson http://127.0.0.1:7080/ingest"
             );
         }

@@ -86,34 +86,34 @@ fn show(answer: &Value) -> std::io::Result<()> {
     ] {
         let text = cell(answer, path);
         if !text.is_empty() {
-            println!("{name:<12} {text}");
+            print::outln!("{name:<12} {text}");
         }
     }
     let list =
         |path: &str| answer.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
     for entity in list("/entities") {
-        println!("{:<12} {}", cell(&entity, "kind"), cell(&entity, "name"));
+        print::outln!("{:<12} {}", cell(&entity, "kind"), cell(&entity, "name"));
     }
-    println!("\ndetections");
+    print::outln!("\ndetections");
     for detection in list("/detections/items") {
-        println!(
+        print::outln!(
             "  {}  {:<13} {}",
             cell(&detection, "timestamp"),
             cell(&detection, "rule.level"),
             cell(&detection, "rule.name")
         );
-        println!("    event {}", cell(&detection, "event_id"));
+        print::outln!("    event {}", cell(&detection, "event_id"));
         for matched in detection.get("matched").and_then(Value::as_array).into_iter().flatten() {
-            println!("    {} = {}", cell(matched, "field"), cell(matched, "value"));
+            print::outln!("    {} = {}", cell(matched, "field"), cell(matched, "value"));
         }
     }
-    println!("\ntimeline");
+    print::outln!("\ntimeline");
     for entry in list("/timeline") {
         let what = ["rule", "to", "text"]
             .iter()
             .map(|key| cell(&entry, key))
             .find(|text| !text.is_empty());
-        println!(
+        print::outln!(
             "  {}  {:<20} {:<8} {}",
             cell(&entry, "at"),
             cell(&entry, "by"),

@@ -196,9 +196,12 @@ impl Totals {
                 "seconds": seconds,
                 "events_per_second": rate,
             }))?,
-            Output::Table => println!(
+            Output::Table => print::outln!(
                 "{} records read, {} accepted durably, {} refused, {} unreadable; {seconds:.1} s, {rate:.0} events/s, {megabytes:.1} MB/s",
-                self.read, self.accepted, self.refused, self.unreadable
+                self.read,
+                self.accepted,
+                self.refused,
+                self.unreadable
             ),
         }
         Ok(())

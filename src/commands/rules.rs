@@ -45,14 +45,14 @@ fn check(output: Output, paths: &[PathBuf], with_warnings: bool) -> Result<Exit,
         }))?,
         Output::Table => {
             for refusal in &refused {
-                println!("refused  {}", print::safe(&refusal.to_string()));
+                print::outln!("refused  {}", print::safe(&refusal.to_string()));
             }
             if with_warnings {
                 for warning in &warnings {
-                    println!("warning  {}", print::safe(&warning.to_string()));
+                    print::outln!("warning  {}", print::safe(&warning.to_string()));
                 }
             }
-            println!(
+            print::outln!(
                 "{rules} rules load, {} refused, {} warnings{}; {took_ms} ms, engine {:.1} MiB",
                 refused.len(),
                 warnings.len(),

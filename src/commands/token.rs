@@ -22,11 +22,11 @@ pub(crate) async fn run(global: &Global, args: Token) -> Result<Exit, Failure> {
             match global.output {
                 Output::Json => print::json(&added)?,
                 Output::Table => {
-                    println!(
+                    print::outln!(
                         "added token {name}; shown this once:\n\n  {}\n",
                         print::cell(&added, "secret")
                     );
-                    println!("use it as JACQUEMART_TOKEN, or as `Authorization: Bearer …`");
+                    print::outln!("use it as JACQUEMART_TOKEN, or as `Authorization: Bearer …`");
                 }
             }
         }
@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: Token) -> Result<Exit, Failure> {
             let client = connect(global, &server).await?;
             client.send(Method::DELETE, &format!("/api/v1/tokens/{name}"), json!({})).await?;
             client.close().await;
-            println!("token {name} no longer works");
+            print::outln!("token {name} no longer works");
         }
     }
     Ok(Exit::Done)
