@@ -6,10 +6,13 @@ use anyhow::Context as _;
 use event::{Event, Timestamp};
 use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Reader, Topic};
 use store::{
-    db::{CursorName, Database},
-    index::Index,
+    db::{CursorName, Database, Position},
+    index::{Index, IndexError},
 };
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::decoded::Decoded;
@@ -35,16 +38,21 @@ impl IndexWorker {
         let mut refresh = tokio::time::interval_at(Instant::now() + self.refresh, self.refresh);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut receipts = Vec::new();
+        // At most one checkpoint, beside the reading, so that sealing a large split keeps
+        // nothing from becoming searchable meanwhile.
+        let mut sealing = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = refresh.tick() => {
                     self.show(&mut receipts).await?;
-                    if self.index.checkpoint_due() {
-                        self.checkpoint(&mut *reader).await?;
+                    if sealing.is_empty() && self.index.checkpoint_due() {
+                        let (index, bus) = (Arc::clone(&self.index), self.bus.id());
+                        sealing.spawn(async move { index.checkpoint(bus).await });
                     }
                 }
+                Some(sealed) = sealing.join_next() => self.passed(&mut *reader, sealed).await?,
                 polled = reader.poll(LIMIT, self.refresh) => {
                     match polled.context("failed to read the bus")? {
                         Polled::Batch(batch) => self.add(&batch, &mut receipts).await?,
@@ -54,7 +62,10 @@ impl IndexWorker {
                 }
             }
         }
-        self.checkpoint(&mut *reader).await
+        while let Some(sealed) = sealing.join_next().await {
+            self.passed(&mut *reader, sealed).await?;
+        }
+        self.passed(&mut *reader, Ok(self.index.checkpoint(self.bus.id()).await)).await
     }
 
     async fn begin(&self, reader: &mut dyn Reader, partitions: &[u32]) -> anyhow::Result<()> {
@@ -96,11 +107,14 @@ impl IndexWorker {
         Ok(())
     }
 
-    async fn checkpoint(&self, reader: &mut dyn Reader) -> anyhow::Result<()> {
-        let positions = self
-            .index
-            .checkpoint(self.bus.id())
-            .await
+    /// What was sealed and published need not be read again.
+    async fn passed(
+        &self,
+        reader: &mut dyn Reader,
+        sealed: Result<Result<Vec<Position>, IndexError>, JoinError>,
+    ) -> anyhow::Result<()> {
+        let positions = sealed
+            .context("the checkpoint panicked")?
             .context("failed to seal and publish splits")?;
         for position in positions {
             reader
