@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use detect::{Engine, Loaded, Refusal};
+use arc_swap::ArcSwap;
+use detect::{Loaded, Ruleset};
 
 /// The files of `rules/`, as path and text.
 const BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
@@ -39,10 +40,24 @@ pub(crate) fn load(with_builtin: bool, paths: &[PathBuf]) -> Loaded {
     all
 }
 
-/// An engine of the rules that loaded, and what did not.
-pub(crate) fn engine(with_builtin: bool, paths: &[PathBuf]) -> (Arc<Engine>, Vec<Refusal>) {
-    let loaded = load(with_builtin, paths);
-    (Arc::new(Engine::new(loaded.rules)), loaded.refused)
+/// The rules that loaded, compiled, and what did not.
+pub(crate) fn compile(with_builtin: bool, paths: &[PathBuf]) -> Ruleset {
+    Ruleset::compile(load(with_builtin, paths))
+}
+
+/// The ruleset in force, which every part of the process takes from here and keeps for as long
+/// as what it does must be of one piece: the detect stage for a batch, the API for an answer.
+pub(crate) struct InForce(ArcSwap<Ruleset>);
+
+impl InForce {
+    pub(crate) fn new(ruleset: Ruleset) -> Self {
+        Self(ArcSwap::from_pointee(ruleset))
+    }
+
+    /// The one in force now.
+    pub(crate) fn now(&self) -> Arc<Ruleset> {
+        self.0.load_full()
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use api::RequestMetrics;
 use axum::{Extension, Router};
-use detect::{Engine, Refusal};
 use event::{Decode, FormatName};
 use ingest::{
     bus::{
@@ -26,7 +25,7 @@ use crate::{
     Exit, Failure,
     config::Config,
     metrics::Metrics,
-    rules,
+    rules::{self, InForce},
     serve::{FeedTable, Health, RuleBook},
 };
 
@@ -47,8 +46,7 @@ pub(crate) struct Wired {
     pub(crate) index: Arc<Index>,
     pub(crate) hunt: Arc<dyn Hunt>,
     pub(crate) formats: Arc<Formats>,
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) refused: Vec<Refusal>,
+    pub(crate) rules: Arc<InForce>,
     pub(crate) feeds: Arc<FeedTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
@@ -67,9 +65,9 @@ impl Wired {
             RequestMetrics::register(&metrics.registry).context("failed to register metrics")?;
         let formats = Arc::new(Formats::builtin());
         let decode: Arc<dyn Decode> = Arc::clone(&formats) as _;
-        let (engine, refused) = rules::engine(config.rules.builtin, &config.rules.paths);
-        metrics.rules.set(i64::try_from(engine.rules().len()).unwrap_or(i64::MAX));
-        metrics.rules_refused.set(i64::try_from(refused.len()).unwrap_or(i64::MAX));
+        let ruleset = rules::compile(config.rules.builtin, &config.rules.paths);
+        metrics.rules.set(i64::try_from(ruleset.rules().len()).unwrap_or(i64::MAX));
+        metrics.rules_refused.set(i64::try_from(ruleset.refused().len()).unwrap_or(i64::MAX));
 
         let db =
             db::connect(&config.database_url()).await.context("failed to open the database")?;
@@ -100,8 +98,7 @@ impl Wired {
             index,
             hunt,
             formats,
-            engine,
-            refused,
+            rules: Arc::new(InForce::new(ruleset)),
             feeds,
             metrics,
             health,
@@ -124,7 +121,7 @@ impl Wired {
         api::router(api::Api {
             db: Arc::clone(&self.db),
             hunt: Arc::clone(&self.hunt),
-            rules: Arc::new(RuleBook::new(&self.engine)),
+            rules: Arc::new(RuleBook::new(Arc::clone(&self.rules))),
             feeds_changed: Arc::new(changed),
             formats: self
                 .formats

@@ -9,7 +9,7 @@
 //! `yaml` keeps lines and spelling, `modifier`, `detection` and `condition` turn a document into
 //! an expression, `taxonomy` turns Sigma's field names into the event's, `route` says which log
 //! sources an event belongs to. `eval` is the meaning of a rule, written plainly; `engine` is the
-//! same for all rules at once.
+//! same for all rules at once. `ruleset` is what a running centre exchanges as a whole.
 
 mod condition;
 mod detection;
@@ -28,6 +28,7 @@ mod modifier;
 mod pattern;
 mod route;
 mod rule;
+mod ruleset;
 mod taxonomy;
 mod taxonomy_tables;
 mod test;
@@ -39,3 +40,4 @@ pub use error::Refusal;
 pub use load::{Loaded, load, parse};
 pub use logsource::Logsource;
 pub use rule::{Rule, RuleSource};
+pub use ruleset::{Found, Ruleset};

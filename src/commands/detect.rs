@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use detect::Engine;
+use detect::Ruleset;
 use event::{Detection, Event, Level, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::{capture::Capture, formats::Formats};
@@ -28,14 +28,14 @@ pub(crate) fn run(args: Detect) -> Result<Exit, Failure> {
             return Err(Failure::usage(format!("--rules: {} does not exist", path.display())));
         }
     }
-    let (engine, refused) = rules::engine(args.rules.is_empty(), &args.rules);
-    for refusal in &refused {
+    let ruleset = rules::compile(args.rules.is_empty(), &args.rules);
+    for refusal in ruleset.refused() {
         eprintln!("rule refused: {}", crate::print::safe(&refusal.to_string()));
     }
-    if engine.rules().is_empty() {
+    if ruleset.rules().is_empty() {
         return Err(Failure::usage("no rule loaded; see `jacquemart rules check`"));
     }
-    let run = Run { formats, engine, origin: Origin::new(args.format), level_min: args.level_min };
+    let run = Run { formats, ruleset, origin: Origin::new(args.format), level_min: args.level_min };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut totals = Totals::default();
     let started = Instant::now();
@@ -70,7 +70,7 @@ pub(crate) fn run(args: Detect) -> Result<Exit, Failure> {
     let seconds = started.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = totals.events as f64 / seconds.max(1e-9);
-    eprintln!("{totals}; {} rules, {seconds:.2} s, {rate:.0} events/s", run.engine.rules().len());
+    eprintln!("{totals}; {} rules, {seconds:.2} s, {rate:.0} events/s", run.ruleset.rules().len());
     Ok(Exit::Done)
 }
 
@@ -98,7 +98,7 @@ impl std::fmt::Display for Totals {
 
 struct Run {
     formats: Formats,
-    engine: Arc<Engine>,
+    ruleset: Ruleset,
     origin: Origin,
     level_min: Option<Level>,
 }
@@ -123,7 +123,7 @@ impl Run {
             events.iter().filter(|event| event.is_pipeline_error()).count() as u64;
         // Detections come in the order of the events, so one pass over both finds each number.
         let mut at = 0;
-        for detection in self.engine.detect(&events, Timestamp::now()) {
+        for detection in self.ruleset.detect(&events, Timestamp::now()).detections {
             while events.get(at).is_some_and(|event| event.id() != detection.event_id) {
                 at += 1;
             }

@@ -20,7 +20,7 @@ pub(crate) async fn run(global: &Global) -> Result<Exit, Failure> {
     let config = load_config(global)?;
     start_log(&config)?;
     let wired = Wired::open(&config, OpenMode::Serve).await?;
-    for refusal in &wired.refused {
+    for refusal in wired.rules.now().refused() {
         tracing::warn!(rule = print::safe(&refusal.to_string()), "rule refused");
     }
     let server = Server::start(&config, wired).await?;

@@ -4,13 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use detect::Engine;
 use event::{Detection, Timestamp};
 use ingest::bus::{AppendError, Batch, Bus, Group, PollLimit, Polled, Topic};
 use tokio_util::sync::CancellationToken;
 
 use super::{backoff::Backoff, decoded::Decoded, matching::Pool};
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, rules::InForce};
 
 /// Bytes that a detection has on the bus at most; a larger one leaves its copy of the event
 /// behind, which stays to be found by its id.
@@ -24,7 +23,7 @@ const POLL_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct DetectWorker {
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) rules: Arc<InForce>,
     pub(crate) decoded: Arc<Decoded>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) metrics: Arc<Metrics>,
@@ -57,8 +56,11 @@ impl DetectWorker {
     async fn process(&self, batch: &Batch, stop: &CancellationToken) -> anyhow::Result<bool> {
         let events = self.decoded.events(batch).await.context("failed to keep a dead letter")?;
         let count = events.len() as u64;
-        let engine = Arc::clone(&self.engine);
-        let detections = self.pool.run(move || engine.detect(&events, Timestamp::now())).await;
+        // Taken once a batch, so that each batch is matched by one set of rules from end to end
+        // and the next one by whatever is in force by then.
+        let ruleset = self.rules.now();
+        let found = self.pool.run(move || ruleset.detect(&events, Timestamp::now())).await;
+        let detections = found.detections;
         self.metrics.matched.inc_by(count);
         if detections.is_empty() {
             return Ok(true);

@@ -69,7 +69,7 @@ impl Server {
         let mut workers = JoinSet::new();
         let detect = DetectWorker {
             bus: Arc::clone(&bus),
-            engine: Arc::clone(&wired.engine),
+            rules: Arc::clone(&wired.rules),
             decoded: Arc::clone(&decoded),
             pool,
             metrics: Arc::clone(&wired.metrics),
@@ -113,7 +113,7 @@ impl Server {
         let mut doors = JoinSet::new();
         let opened = listen::open(config, &wired, &mut doors, &doors_stop).await?;
         tracing::info!(
-            ingest = %opened.ingest, api = %opened.api, rules = wired.engine.rules().len(),
+            ingest = %opened.ingest, api = %opened.api, rules = wired.rules.now().rules().len(),
             data = %config.data_dir.display(), "jacquemart keeps watch"
         );
         Ok(Self {
