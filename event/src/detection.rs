@@ -88,4 +88,51 @@ pub struct Detection {
     pub matched: Vec<MatchedField>,
     /// The normalised event as it was, `event.original` included.
     pub event: serde_json::Value,
+    /// The values that correlations read, under the names they use; empty where none reads
+    /// this rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<MatchedField>,
+    /// What a correlation saw, where the rule is one; `event` is then the one that completed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Box<Correlated>>,
+}
+
+/// What a correlation saw when it fired: everything needed to judge it without its state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correlated {
+    /// Sigma's `type`, e.g. `event_count`.
+    pub kind: String,
+    /// The `group-by` fields (or aliases) and the values that the group has in common.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub group: Vec<MatchedField>,
+    /// Begin of the window: events at this very moment are not in it.
+    pub from: Timestamp,
+    /// End of the window: the event that completed it.
+    pub to: Timestamp,
+    /// Sigma's `timespan` in seconds.
+    pub timespan_s: u64,
+    /// The condition that holds, e.g. `gte 5` or `a and not b`.
+    pub condition: String,
+    /// What was counted, summed or averaged; for temporal correlations how many rules matched.
+    pub value: f64,
+    /// The rules that contributed, with how many of their matches were in the window.
+    pub rules: Vec<ContributingRule>,
+    /// The events that contributed, oldest first, at most 100 of them, the newest.
+    pub events: Vec<EventId>,
+    /// How many contributed in all.
+    pub events_total: u64,
+    /// The communes that they came from, where the correlation spans communes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub communes: Vec<CommuneId>,
+}
+
+/// A rule that contributed to a correlation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributingRule {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub name: String,
+    /// Its matches in the window.
+    pub matches: u64,
 }

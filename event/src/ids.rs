@@ -208,6 +208,21 @@ impl DetectionId {
     }
 }
 
+impl DetectionId {
+    /// The id of the correlation `rule` having fired in `commune` for the group whose values
+    /// hash to `group`, in the window that ends at `end`.
+    pub fn of_correlation(
+        rule: &str,
+        commune: &CommuneId,
+        group: [u8; 16],
+        end: Timestamp,
+    ) -> Self {
+        let end = end.as_nanos().to_le_bytes();
+        let parts = [rule.as_bytes(), commune.as_str().as_bytes(), &group, &end];
+        Self::from_bytes(stamp(hash16("correlation", &parts), 8))
+    }
+}
+
 impl IncidentId {
     /// The id of the incident that `detection` opens.
     pub fn of(detection: DetectionId) -> Self {

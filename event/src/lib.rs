@@ -16,11 +16,14 @@ mod ids;
 mod json;
 mod level;
 mod record;
+mod signal;
 mod time;
 
 pub use commune::Commune;
 pub use decode::Decode;
-pub use detection::{Detection, Entity, EntityKind, MatchedField, RuleRef};
+pub use detection::{
+    ContributingRule, Correlated, Detection, Entity, EntityKind, MatchedField, RuleRef,
+};
 pub use event::{Event, EventBuilder, ValueRef};
 pub use feed::Feed;
 pub use field::{FIELDS_MAX, FieldId, Namespace, fields};
@@ -29,4 +32,5 @@ pub use ids::{
 };
 pub use level::Level;
 pub use record::{Record, RecordError};
+pub use signal::{Contribution, Signal};
 pub use time::Timestamp;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use event::{Detection, Timestamp};
+use event::{Detection, Signal, Timestamp};
 use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Topic};
 use store::db::{CursorName, Database, Position, Raised, RaisedKind};
 use tokio_util::sync::CancellationToken;
@@ -63,8 +63,8 @@ impl RaiseWorker {
     async fn process(&self, batch: &Batch, stop: &CancellationToken) -> anyhow::Result<bool> {
         let mut detections = Vec::with_capacity(batch.entries.len());
         for entry in &batch.entries {
-            match serde_json::from_slice::<Detection>(&entry.payload) {
-                Ok(detection) => detections.push(detection),
+            match Signal::detection(&entry.payload) {
+                Ok(detection) => detections.extend(detection),
                 Err(error) => self
                     .dead_letters
                     .keep("detections", batch.partition, entry, &error.to_string())

@@ -108,6 +108,8 @@ fn detection(n: u64, communes: u64) -> std::result::Result<Detection, event::Inv
             entity(EntityKind::User, format!("user-{}", mixed % 300)),
         ],
         matched: Vec::new(),
+        values: Vec::new(),
+        correlation: None,
         event: json!({
             "event": {"original": format!("{n} {}", "raw record, escaped as JSON: \"x\" ".repeat(70))},
             "process": {"command_line": format!("cmd.exe /c {n} {}", "argument ".repeat(200))},

@@ -44,6 +44,8 @@ fn detection(offset: u64) -> Detection {
         detected: time,
         entities: vec![Entity { kind: EntityKind::Host, name: format!("pc-{}", offset % 7) }],
         matched: Vec::new(),
+        values: Vec::new(),
+        correlation: None,
         event: serde_json::json!({"event": {"original": "x".repeat(2_000)}}),
     }
 }

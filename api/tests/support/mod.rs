@@ -238,6 +238,8 @@ pub(crate) fn a_detection(event: &Event, rule: &str, level: Level) -> Detection 
         }],
         matched: Vec::new(),
         event: event.to_json(),
+        values: Vec::new(),
+        correlation: None,
     }
 }
 

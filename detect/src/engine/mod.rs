@@ -245,6 +245,8 @@ fn detection(found: &Match, event: &Event, now: Timestamp) -> Detection {
         entities: entities(event),
         matched: found.matched.clone(),
         event: event.to_json(),
+        values: Vec::new(),
+        correlation: None,
     }
 }
 

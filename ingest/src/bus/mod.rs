@@ -17,7 +17,7 @@ pub mod journal;
 pub enum Topic {
     /// [`event::Record`]s as the collectors took them, untouched.
     Records,
-    /// [`event::Detection`]s as JSON.
+    /// [`event::Signal`]s as JSON: detections, and what correlations need besides.
     Detections,
 }
 

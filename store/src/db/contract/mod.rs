@@ -119,6 +119,8 @@ fn detection(commune_id: &str, n: u64, entities: &[Entity]) -> Detection {
         detected: at(0),
         entities: entities.to_vec(),
         matched: Vec::new(),
+        values: Vec::new(),
+        correlation: None,
         event: json!({"event": {"original": format!("é\u{0}\"{n}"), "id": event_id}}),
     }
 }
