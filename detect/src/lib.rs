@@ -27,10 +27,13 @@ mod logsource_tables;
 mod modifier;
 mod pattern;
 mod route;
+mod route_feeds;
+mod route_vendors;
 mod rule;
 mod ruleset;
 mod taxonomy;
 mod taxonomy_tables;
+mod taxonomy_vendors;
 mod test;
 mod yaml;
 

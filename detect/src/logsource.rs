@@ -38,7 +38,7 @@ impl std::fmt::Display for Logsource {
 /// What an event belongs to, or what a rule asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Route {
-    pub(crate) products: u32,
+    pub(crate) products: u64,
     pub(crate) categories: u64,
     pub(crate) services: u128,
 }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn tables_fit_their_bits_and_hold_no_name_twice() {
-        assert!(PRODUCTS.len() <= 32 && CATEGORIES.len() <= 64 && SERVICES.len() <= 128);
+        assert!(PRODUCTS.len() <= 64 && CATEGORIES.len() <= 64 && SERVICES.len() <= 128);
         for (i, name) in PRODUCTS.iter().enumerate() {
             assert_eq!(place(PRODUCTS.iter().copied(), name), Some(i));
         }

@@ -10,6 +10,7 @@ use event::{Event, FieldId, ValueRef, fields};
 use crate::{
     logsource::{Route, category, product, service, services_of_channel},
     logsource_tables::SERVICES,
+    route_feeds::{self, operating_system},
 };
 
 /// Categories of a Windows event by service and code; those of the registry depend on what
@@ -126,7 +127,7 @@ const KERNEL_FILE_CODES: &[(u32, &str)] = &[
 ];
 
 /// The first of the products, as the tests see to.
-const WINDOWS_BIT: u32 = 1;
+const WINDOWS_BIT: u64 = 1;
 
 fn all_of(names: &[&str]) -> Route {
     names.iter().fold(Route::default(), |route, name| route.with(category(name)))
@@ -140,19 +141,8 @@ pub(crate) fn of(event: &Event) -> Route {
     match event.get_str(fields::EVENT_MODULE) {
         Some("windows") => windows(event),
         Some("sentinelone") => sentinelone(event),
-        Some("pradeo") => phone(event, product("pradeo")),
-        _ if event.get_str(fields::OBSERVER_TYPE) == Some("mtd") => phone(event, Route::default()),
-        _ => operating_system(event),
+        module => route_feeds::of(event, module.unwrap_or_default()),
     }
-}
-
-fn operating_system(event: &Event) -> Route {
-    event.get_str(fields::HOST_OS_TYPE).map_or(Route::default(), |os| {
-        OPERATING_SYSTEMS
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(os))
-            .map_or(Route::default(), |known| product(known))
-    })
 }
 
 fn code_of(event: &Event) -> Option<u32> {
@@ -242,23 +232,18 @@ fn sentinelone(event: &Event) -> Route {
     }
 }
 
-/// What phone defence calls a threat, a breach of policy or a fact is each vendor's own
-/// choice, so its events are offered to all three categories and the rule's fields decide.
-fn phone(event: &Event, vendor: Route) -> Route {
-    let os = event.get_str(fields::HOST_OS_TYPE).unwrap_or_default();
-    let os = ["android", "ios"]
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(os))
-        .map_or(Route::default(), |known| product(known));
-    vendor.with(os).with(service("mtd")).with(all_of(&[
-        "mobile_threat",
-        "mobile_compliance",
-        "mobile_inventory",
-    ]))
+/// Every route that [`of`] can give, up to those that no rule tells apart.
+pub(crate) fn all() -> &'static BTreeSet<Route> {
+    static ALL: OnceLock<BTreeSet<Route>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let mut routes = fed();
+        route_feeds::all(&mut routes, false);
+        routes
+    })
 }
 
-/// Every route that [`of`] can give, up to those that no rule tells apart.
-pub(crate) fn all() -> BTreeSet<Route> {
+/// Those of [`all`] that formats give which are built in.
+fn fed() -> BTreeSet<Route> {
     let mut routes = BTreeSet::from([Route::default()]);
     let windows = product("windows");
     routes.insert(windows);
@@ -302,20 +287,14 @@ pub(crate) fn all() -> BTreeSet<Route> {
             routes.insert(base.with(service(name)));
         }
     }
-    let mtd =
-        service("mtd").with(all_of(&["mobile_threat", "mobile_compliance", "mobile_inventory"]));
-    for os in [Route::default(), product("android"), product("ios")] {
-        for vendor in [Route::default(), product("pradeo")] {
-            routes.insert(mtd.with(os).with(vendor));
-        }
-    }
+    route_feeds::all(&mut routes, true);
     routes
 }
 
-/// Whether some event can have all that `asked` names.
+/// Whether an event of some built-in format can have all that `asked` names.
 pub(crate) fn is_fed(asked: &Route) -> bool {
-    static ALL: OnceLock<BTreeSet<Route>> = OnceLock::new();
-    ALL.get_or_init(all).iter().any(|route| route.has(asked))
+    static FED: OnceLock<BTreeSet<Route>> = OnceLock::new();
+    FED.get_or_init(fed).iter().any(|route| route.has(asked))
 }
 
 #[cfg(test)]

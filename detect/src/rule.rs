@@ -182,16 +182,17 @@ pub(crate) fn parse(node: &Node, text: &str, source: RuleSource) -> Result<Parse
             oddities.push(Problem::new(
                 line_of(node, "logsource"),
                 format!(
-                    "no feed of this installation produces {logsource}, so the rule cannot fire"
+                    "no built-in format gives events of {logsource}; the rule fires only on those of a declared format"
                 ),
             ));
         } else {
             oddities.extend(unfed.into_inner().into_iter().map(|field| {
+                let hint = taxonomy::nearest(&logsource, &field)
+                    .map(|near| format!("; did you mean {near:?}?"))
+                    .unwrap_or_default();
                 Problem::new(
                     section.line,
-                    format!(
-                        "no feed of this installation fills the field {field:?} under {logsource}"
-                    ),
+                    format!("no built-in format fills the field {field:?} under {logsource}{hint}"),
                 )
             }));
         }

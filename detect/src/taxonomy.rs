@@ -11,6 +11,7 @@ use crate::{
     logsource::Logsource,
     pattern::{Part, Pattern},
     taxonomy_tables::{self as tables, Names},
+    taxonomy_vendors as vendors,
     test::Test,
 };
 
@@ -29,39 +30,24 @@ pub(crate) fn resolve(logsource: &Logsource, field: &str) -> Meaning {
     let mut meaning = Meaning::default();
     let product = logsource.product.as_deref();
     let category = logsource.category.as_deref();
-    let windows_like = matches!(product, None | Some("windows" | "linux" | "macos"));
-    if windows_like {
+    if is_windows_like(logsource) {
         meaning.native("winlog.event_data", field);
-        meaning.table(tables::SYSTEM, field);
         meaning.is_fed |= logsource.is_windows() && category.is_none();
     }
-    let groups = category.map(tables::of_category).unwrap_or_default();
-    for names in groups {
+    for names in tables_of(logsource) {
         meaning.table(names, field);
-    }
-    if category.is_none() && logsource.service.is_none() && windows_like {
-        meaning.table(tables::ACTOR, field);
     }
     if category.is_some_and(|category| tables::has_native_name(category, field)) {
         meaning.is_fed = true;
     }
-    let phone = matches!(product, Some("android" | "ios" | "pradeo"))
-        || category.is_some_and(|category| category.starts_with("mobile_"));
-    if phone {
-        meaning.table(tables::PHONE, field);
-        meaning.native("pradeo", field);
+    if is_phone(logsource) {
+        for vendor in PHONE_NAMESPACES {
+            meaning.native(vendor, field);
+        }
         meaning.is_fed = true;
     }
-    if product == Some("sentinelone") {
-        meaning.table(tables::CONSOLE, field);
-        meaning.native("sentinelone", field);
-        meaning.is_fed = true;
-    }
-    if !windows_like
-        && !phone
-        && let Some(product) = product
-    {
-        meaning.native(product, field);
+    if let Some(product) = product {
+        meaning.of_product(product, logsource, field);
     }
     let named = f::KNOWN.contains(&field);
     if field.contains('.') || named || meaning.fields.is_empty() {
@@ -70,6 +56,61 @@ pub(crate) fn resolve(logsource: &Logsource, field: &str) -> Meaning {
         meaning.is_fed |= named || field.contains('.');
     }
     meaning
+}
+
+/// The known name that `field` was perhaps meant to be, under `logsource`.
+pub(crate) fn nearest(logsource: &Logsource, field: &str) -> Option<&'static str> {
+    let category = logsource.category.as_deref();
+    let natives = category.map(tables::native_names).unwrap_or_default();
+    let names = tables_of(logsource).into_iter().flatten().map(|(name, _)| *name);
+    let wanted = field.to_ascii_lowercase();
+    names
+        .chain(natives.iter().copied())
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_ascii_lowercase()), name))
+        .filter(|(distance, name)| distance * 3 <= name.len().min(field.len()).max(3))
+        .min()
+        .map(|(_, name)| name)
+}
+
+const PHONE_NAMESPACES: &[&str] = &["pradeo", "lookout", "harmony_mobile"];
+
+fn is_phone(logsource: &Logsource) -> bool {
+    let phone = ["android", "ios", "pradeo", "lookout", "harmony_mobile"];
+    logsource.product.as_deref().is_some_and(|product| phone.contains(&product))
+        || logsource.category.as_deref().is_some_and(|category| category.starts_with("mobile_"))
+}
+
+/// Whether events may have what Windows or Sysmon logged under the rule's names.
+fn is_windows_like(logsource: &Logsource) -> bool {
+    match logsource.product.as_deref() {
+        Some("windows") => true,
+        // Sysmon for Linux; not the daemons' logs.
+        Some("linux" | "macos") => logsource.service.as_deref().is_none_or(|s| s == "sysmon"),
+        Some(_) => false,
+        None => !logsource.category.as_deref().is_some_and(vendors::is_off_endpoint),
+    }
+}
+
+/// The tables that apply to rules of `logsource`, in order.
+fn tables_of(logsource: &Logsource) -> Vec<Names> {
+    let mut all = Vec::new();
+    let windows_like = is_windows_like(logsource);
+    if windows_like {
+        all.push(tables::SYSTEM);
+    }
+    all.extend(vendors::of(logsource));
+    all.extend(logsource.category.as_deref().map(tables::of_category).unwrap_or_default());
+    let agent = matches!(logsource.product.as_deref(), Some("harfanglab" | "m365_defender"));
+    if logsource.category.is_none() && (agent || windows_like && logsource.service.is_none()) {
+        all.push(tables::ACTOR);
+    }
+    if is_phone(logsource) {
+        all.push(tables::PHONE);
+    }
+    if logsource.product.as_deref() == Some("sentinelone") {
+        all.push(tables::CONSOLE);
+    }
+    all
 }
 
 impl Meaning {
@@ -85,6 +126,25 @@ impl Meaning {
         self.add(FieldId::intern(&format!("{prefix}.{field}")));
     }
 
+    /// The product's own names, which formats keep in its namespace: open, so that any may be.
+    fn of_product(&mut self, product: &str, logsource: &Logsource, field: &str) {
+        if matches!(product, "windows" | "macos" | "android" | "ios")
+            || (product == "linux" && logsource.service.as_deref() != Some("auditd"))
+        {
+            self.is_fed |= product == "linux" && logsource.category.is_none();
+            return;
+        }
+        self.is_fed = true;
+        let known = vendors::namespaces(product);
+        for prefix in known.iter().copied().chain(known.is_empty().then_some(product)) {
+            self.native(prefix, field);
+            if vendors::spells_freely(product) {
+                self.native(prefix, &lower_first(field));
+                self.native(prefix, &snake(field));
+            }
+        }
+    }
+
     fn table(&mut self, names: Names, field: &str) {
         if let Some((_, targets)) = names.iter().find(|(name, _)| *name == field) {
             for target in *targets {
@@ -93,6 +153,30 @@ impl Meaning {
             self.is_fed = true;
         }
     }
+}
+
+/// `ResultType` as `resultType`, in every part of a dotted name.
+fn lower_first(field: &str) -> String {
+    let lower = |part: &str| {
+        let mut chars = part.chars();
+        let first = chars.next().map(|c| c.to_ascii_lowercase());
+        first.into_iter().chain(chars).collect::<String>()
+    };
+    field.split('.').map(lower).collect::<Vec<_>>().join(".")
+}
+
+/// `ResultType` as `result_type`; a run of capitals is one word.
+fn snake(field: &str) -> String {
+    let mut out = String::with_capacity(field.len() + 4);
+    let mut before: Option<char> = None;
+    for c in field.chars() {
+        if c.is_ascii_uppercase() && before.is_some_and(|b| b.is_ascii_lowercase()) {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+        before = Some(c);
+    }
+    out
 }
 
 /// Other ways in which events say what `test` asks of the rule's `field`: digests that Windows

@@ -86,9 +86,10 @@ const DNS: Names = &[
     ("QueryName", &["dns.question.name"]),
     ("query", &["dns.question.name"]),
     ("QueryStatus", &["dns.response_code"]),
-    ("QueryResults", &["dns.answers.data", "dns.resolved_ip"]),
-    ("answer", &["dns.answers.data", "dns.resolved_ip"]),
+    ("QueryResults", &["dns.answers.data", "dns.answers.name", "dns.resolved_ip"]),
+    ("answer", &["dns.answers.data", "dns.answers.name", "dns.resolved_ip"]),
     ("record_type", &["dns.question.type"]),
+    ("parent_domain", &["dns.question.registered_domain"]),
 ];
 
 const FILE: Names = &[
@@ -267,10 +268,12 @@ pub(crate) fn of_category(category: &str) -> &'static [Names] {
 
 /// Whether events of `category` have `field` in their event data though ECS has none for it.
 pub(crate) fn has_native_name(category: &str, field: &str) -> bool {
-    if matches!(field, "RuleName" | "UtcTime") {
-        return true;
-    }
-    let names: &[&str] = match category {
+    matches!(field, "RuleName" | "UtcTime") || native_names(category).contains(&field)
+}
+
+/// Fields that events of `category` have in their event data though ECS has none for them.
+pub(crate) fn native_names(category: &str) -> &'static [&'static str] {
+    match category {
         "process_creation" => &[
             "Hashes",
             "LogonGuid",
@@ -370,6 +373,5 @@ pub(crate) fn has_native_name(category: &str, field: &str) -> bool {
             "ProcessName",
         ],
         _ => &[],
-    };
-    names.contains(&field)
+    }
 }

@@ -108,7 +108,12 @@ fn what_no_feed_can_give_is_warned_of() {
     assert_eq!(loaded.rules.len(), 1);
     assert!(loaded.warnings[0].reason.contains("product: zeek"), "{:?}", loaded.warnings);
     let loaded = parse(&RULE.replace("Image|", "Imgae|"));
-    assert!(loaded.warnings[0].reason.contains("\"Imgae\""), "{:?}", loaded.warnings);
+    assert!(
+        loaded.warnings[0].reason.contains("\"Imgae\"")
+            && loaded.warnings[0].reason.contains("did you mean \"Image\"?"),
+        "{:?}",
+        loaded.warnings
+    );
     let loaded = parse(&RULE.replace("  condition: s", "  t: {Image: x}\n  condition: s"));
     assert!(loaded.warnings[0].reason.contains("selection \"t\""), "{:?}", loaded.warnings);
 }

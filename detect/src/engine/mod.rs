@@ -309,7 +309,7 @@ fn plan(rules: &[Rule], asked: &[Option<Route>]) -> (Vec<Program>, HashMap<Route
                 keys.len() - 1
             })
         });
-        plans.insert(route, programs.collect());
+        plans.insert(*route, programs.collect());
     }
     let programs = keys
         .par_iter()
