@@ -59,13 +59,22 @@ fn rule_files() -> Vec<PathBuf> {
     files
 }
 
+/// The record's bytes as the vendor sends them: a JSON object as it stands here, a line of text
+/// as the text of a JSON string.
+fn raw(record: &RawValue) -> Bytes {
+    match serde_json::from_str::<String>(record.get()) {
+        Ok(line) => Bytes::from(line),
+        Err(_) => Bytes::copy_from_slice(record.get().as_bytes()),
+    }
+}
+
 fn decode(formats: &Formats, case: &Case, number: u64) -> Event {
     let record = Record {
         commune: CommuneId::new("dijon").unwrap(),
         feed: FeedId::new("cases").unwrap(),
         format: case.format.clone(),
         received: Timestamp::now(),
-        raw: Bytes::copy_from_slice(case.record.get().as_bytes()),
+        raw: raw(&case.record),
     };
     let id = EventId::of(BusId::from_bytes([0; 16]), 0, number, Timestamp::from_millis(0));
     formats.decode(record, id)
