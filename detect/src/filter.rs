@@ -20,6 +20,8 @@ pub(crate) struct Filter {
     /// Ids or names; `None` for every rule of the log source.
     rules: Option<Vec<String>>,
     section: Node,
+    /// The placeholders' values that it holds.
+    lists: String,
 }
 
 impl Filter {
@@ -49,7 +51,14 @@ impl Filter {
             logsource,
             rules,
             section: section.clone(),
+            lists: String::new(),
         })
+    }
+
+    /// With the values of its placeholders, by which its version is told.
+    pub(crate) fn with_lists(mut self, lists: &str) -> Self {
+        lists.clone_into(&mut self.lists);
+        self
     }
 
     fn rules(section: &Node) -> Result<Option<Vec<String>>, Problem> {
@@ -113,7 +122,7 @@ impl Filter {
             match rule::parse_filter(&self.section, &rule.logsource) {
                 Ok(filter) => {
                     rule.filtered(Arc::clone(&filter));
-                    rule.version = rule::version_of(&[&rule.version, &self.text]);
+                    rule.version = rule::version_of(&[&rule.version, &self.text, &self.lists]);
                     applied += 1;
                 }
                 Err(problem) => loaded.refused.push(self.about(problem)),

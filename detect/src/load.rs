@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use crate::{
     error::{Problem, Refusal},
     filter::Filter,
+    placeholder::Placeholders,
     rule::{self, Parsed, Rule, RuleSource, optional},
     yaml::{self, Node},
 };
@@ -37,14 +38,20 @@ pub struct Loaded {
 /// them, in sorted order. One bad rule or file does not touch the others.
 ///
 /// Of two rules with one id the first stands; the second is dropped silently where it is the
-/// same text and refused where it is not. Filters apply to all rules of the call.
+/// same text and refused where it is not. Filters apply to all rules of the call. Rules with
+/// placeholders are refused; see [`load_with`].
 pub fn load(paths: &[PathBuf]) -> Loaded {
+    load_with(paths, &Placeholders::new())
+}
+
+/// [`load`], with values for the placeholders of rules and filters.
+pub fn load_with(paths: &[PathBuf], placeholders: &Placeholders) -> Loaded {
     let mut files = Vec::new();
     let mut refused = Vec::new();
     for path in paths {
         walk(path, 0, &mut files, &mut refused);
     }
-    let mut read: Vec<File> = files.par_iter().map(|path| read(path)).collect();
+    let mut read: Vec<File> = files.par_iter().map(|path| read(path, placeholders)).collect();
     let failed = File { refused, ..File::default() };
     read.insert(0, failed);
     assemble(read)
@@ -52,7 +59,12 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
 
 /// Reads the rules in `text`, which came from `path`.
 pub fn parse(text: &str, path: &Path) -> Loaded {
-    assemble(vec![documents(text, path)])
+    parse_with(text, path, &Placeholders::new())
+}
+
+/// [`parse`], with values for the placeholders of rules and filters.
+pub fn parse_with(text: &str, path: &Path, placeholders: &Placeholders) -> Loaded {
+    assemble(vec![documents(text, path, placeholders)])
 }
 
 #[derive(Default)]
@@ -107,7 +119,7 @@ fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>, refused: &mut Vec<R
     }
 }
 
-fn read(path: &Path) -> File {
+fn read(path: &Path, placeholders: &Placeholders) -> File {
     let refuse = |reason: String| File {
         refused: vec![refusal(path, Problem::new(0, reason), None)],
         ..File::default()
@@ -122,7 +134,7 @@ fn read(path: &Path) -> File {
         return refuse(format!("is longer than {FILE_BYTES_MAX} bytes"));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => documents(&text, path),
+        Ok(text) => documents(&text, path, placeholders),
         Err(error) => refuse(format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to())),
     }
 }
@@ -151,10 +163,10 @@ fn split(text: &str) -> Vec<(u32, &str)> {
     documents
 }
 
-fn documents(text: &str, path: &Path) -> File {
+fn documents(text: &str, path: &Path, placeholders: &Placeholders) -> File {
     let mut file = File::default();
     for (line, text) in split(text) {
-        let node = match yaml::parse(text, line) {
+        let mut node = match yaml::parse(text, line) {
             Ok(Some(node)) => node,
             Ok(None) => continue,
             Err(problem) => {
@@ -162,14 +174,23 @@ fn documents(text: &str, path: &Path) -> File {
                 continue;
             }
         };
-        if let Err(problem) = document(&node, text, path, &mut file) {
+        let read = placeholders
+            .fill(&mut node)
+            .and_then(|lists| document(&node, text, &lists, path, &mut file));
+        if let Err(problem) = read {
             file.refused.push(refusal(path, problem, Some(&node)));
         }
     }
     file
 }
 
-fn document(node: &Node, text: &str, path: &Path, file: &mut File) -> Result<(), Problem> {
+fn document(
+    node: &Node,
+    text: &str,
+    lists: &str,
+    path: &Path,
+    file: &mut File,
+) -> Result<(), Problem> {
     if node.map().is_none() {
         return Err(Problem::new(node.line, format!("a rule must be a map, not {}", node.kind())));
     }
@@ -189,9 +210,13 @@ fn document(node: &Node, text: &str, path: &Path, file: &mut File) -> Result<(),
         ));
     }
     if node.get("filter").is_some() {
-        file.filters.push(Filter::parse(node, text, source)?);
+        file.filters.push(Filter::parse(node, text, source)?.with_lists(lists));
     } else {
-        file.rules.push(rule::parse(node, text, source)?);
+        let mut parsed = rule::parse(node, text, source)?;
+        if !lists.is_empty() {
+            parsed.rule.version = rule::version_of(&[&parsed.rule.version, lists]);
+        }
+        file.rules.push(parsed);
     }
     Ok(())
 }

@@ -1,50 +1,34 @@
-//! A field's modifiers: what `Field|contains|all` makes of its values.
-
-use std::sync::Arc;
-
-use regex::RegexBuilder;
+//! A field's modifiers, read from its key and checked against each other.
 
 use crate::{
-    encode::{self, Encoding},
+    encode::Encoding,
     error::Problem,
-    expr::Target,
-    pattern::{Part, Pattern, parse_wildcards},
-    test::{Anchor, Cidr, FieldRef, Num, Number, Op, Test, TimePart},
-    yaml::{Node, Scalar},
+    test::{Anchor, Op, TimePart},
 };
-
-/// Bytes of one value.
-const VALUE_BYTES_MAX: usize = 64 << 10;
-/// Wildcards in one value.
-const WILDCARDS_MAX: usize = 256;
-/// Bytes that a compiled regular expression takes.
-const REGEX_BYTES_MAX: usize = 4 << 20;
-/// Nesting within a regular expression.
-const REGEX_DEPTH_MAX: u32 = 64;
 
 /// Modifiers read from a key, checked against each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Modifiers {
     pub(crate) all: bool,
     pub(crate) neq: bool,
-    cased: bool,
-    exact: bool,
-    expand: bool,
-    anchor: Anchor,
-    encodings: Vec<Encoding>,
-    regex: Option<Flags>,
-    cidr: bool,
-    compare: Option<Op>,
-    time: Option<TimePart>,
-    exists: bool,
-    fieldref: bool,
+    pub(crate) cased: bool,
+    pub(crate) exact: bool,
+    pub(crate) expand: bool,
+    pub(crate) anchor: Anchor,
+    pub(crate) encodings: Vec<Encoding>,
+    pub(crate) regex: Option<Flags>,
+    pub(crate) cidr: bool,
+    pub(crate) compare: Option<Op>,
+    pub(crate) time: Option<TimePart>,
+    pub(crate) exists: bool,
+    pub(crate) fieldref: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Flags {
-    ignore_case: bool,
-    multi_line: bool,
-    dot_all: bool,
+pub(crate) struct Flags {
+    pub(crate) ignore_case: bool,
+    pub(crate) multi_line: bool,
+    pub(crate) dot_all: bool,
 }
 
 impl Modifiers {
@@ -68,9 +52,9 @@ impl Modifiers {
             "cased" => self.cased = true,
             "exact" => self.exact = true,
             "expand" => self.expand = true,
-            "exists" => self.exists = true,
+            "exists" => self.exists = self.first(name)?,
             "fieldref" => self.fieldref = true,
-            "cidr" => self.cidr = true,
+            "cidr" => self.cidr = self.first(name)?,
             "contains" => return self.anchor(Anchor::Contains),
             "startswith" => return self.anchor(Anchor::Starts),
             "endswith" => return self.anchor(Anchor::Ends),
@@ -80,7 +64,7 @@ impl Modifiers {
             "utf16be" => return self.encode(Encoding::Utf16Be, name),
             "utf16" => return self.encode(Encoding::Utf16, name),
             "windash" => return self.encode(Encoding::Windash, name),
-            "re" => self.regex = Some(Flags::default()),
+            "re" => self.regex = self.first(name)?.then(Flags::default),
             "i" | "ignorecase" => self.flag(name)?.ignore_case = true,
             "m" | "multiline" => self.flag(name)?.multi_line = true,
             "s" | "dotall" => self.flag(name)?.dot_all = true,
@@ -101,6 +85,15 @@ impl Modifiers {
             }
         }
         Ok(())
+    }
+
+    /// Modifiers apply in the order written, and what changes the text leaves none for `name`;
+    /// `all` and `neq` change only how values are joined.
+    fn first(&self, name: &str) -> Result<bool, String> {
+        if self.anchor == Anchor::Whole && self.encodings.is_empty() && !self.cased && !self.exact {
+            return Ok(true);
+        }
+        Err(format!("{name} must stand before the modifiers that change a value"))
     }
 
     fn anchor(&mut self, anchor: Anchor) -> Result<(), String> {
@@ -179,33 +172,20 @@ impl Modifiers {
         }
         let anchored = match self.anchor {
             Anchor::Whole => false,
-            // A regular expression is searched for, which is what contains means.
-            Anchor::Contains => !self.fieldref && self.regex.is_none(),
-            Anchor::Starts | Anchor::Ends => !self.fieldref,
+            Anchor::Contains | Anchor::Starts | Anchor::Ends => {
+                !self.fieldref && self.regex.is_none()
+            }
         };
         if anchored {
-            return Err(match self.regex {
-                Some(_) => {
-                    "re cannot be combined with startswith or endswith; use ^ or $".to_owned()
-                }
-                None => format!("{kind} cannot be combined with contains, startswith or endswith"),
-            });
+            return Err(format!("{kind} cannot be combined with contains, startswith or endswith"));
         }
         if self.cased && self.regex.is_none() && !self.fieldref {
             return Err(format!("{kind} cannot be combined with cased"));
         }
-        if self.expand && self.regex.is_none() {
+        if self.expand && self.regex.is_none() && !self.cidr {
             return Err(format!("{kind} cannot be combined with expand"));
         }
-        if self.exists && self.all {
-            return Err("exists takes one value, so not all".to_owned());
-        }
         Ok(())
-    }
-
-    /// Whether a keyword with these modifiers may stand anywhere in a value.
-    fn is_loose(&self) -> bool {
-        self.anchor == Anchor::Whole && !self.exact
     }
 
     /// Whether the modifiers make sense without a field.
@@ -217,211 +197,5 @@ impl Modifiers {
             ));
         }
         Ok(())
-    }
-
-    /// The tests that `node`, one value, becomes; it is met where any of them is. `resolve`
-    /// gives the event fields of another rule field.
-    pub(crate) fn apply(
-        &self,
-        node: &Node,
-        keyword: bool,
-        resolve: &dyn Fn(&str) -> Target,
-    ) -> Result<Vec<Test>, Problem> {
-        let line = node.line;
-        let problem = |reason: String| Problem::new(line, reason);
-        let Some(scalar) = node.scalar() else {
-            return Err(problem(format!(
-                "a value must be text, a number, true, false or null, not {}",
-                node.kind()
-            )));
-        };
-        if scalar.text.len() > VALUE_BYTES_MAX {
-            return Err(problem(format!("a value is longer than {VALUE_BYTES_MAX} bytes")));
-        }
-        if self.expand {
-            refuse_placeholders(&scalar.text, line)?;
-        }
-        if scalar.is_null() {
-            return self.null(keyword).map_err(problem);
-        }
-        if self.exists {
-            return match scalar.as_bool() {
-                Some(wanted) => Ok(vec![Test::Exists(wanted)]),
-                None => Err(problem("exists takes true or false".to_owned())),
-            };
-        }
-        if let Some(flags) = self.regex {
-            return regex(&scalar.text, flags, line).map(|test| vec![test]);
-        }
-        if self.cidr {
-            return Ok(vec![Test::Cidr(Cidr::parse(&scalar.text).map_err(problem)?)]);
-        }
-        if self.fieldref {
-            return self.field_ref(scalar, resolve).map(|test| vec![test]).map_err(problem);
-        }
-        if self.compare.is_some() || self.time.is_some() {
-            return self.numeric(scalar).map(|test| vec![test]).map_err(problem);
-        }
-        if let Some(test) = self.typed(scalar, keyword) {
-            return Ok(vec![test]);
-        }
-        self.text(&scalar.text, keyword, line)
-    }
-
-    fn null(&self, keyword: bool) -> Result<Vec<Test>, String> {
-        let plain = self.regex.is_none()
-            && self.anchor == Anchor::Whole
-            && self.encodings.is_empty()
-            && !(self.cidr || self.exists || self.fieldref)
-            && self.compare.is_none()
-            && self.time.is_none();
-        if keyword {
-            return Err("null cannot be searched for everywhere; give it a field".to_owned());
-        }
-        if !plain {
-            return Err(
-                "null takes no modifier but all and neq; write '' for the empty text".to_owned()
-            );
-        }
-        Ok(vec![Test::Null])
-    }
-
-    /// A number or truth value that is compared as such: bare, and neither changed nor sought
-    /// within a value.
-    fn typed(&self, scalar: &Scalar, keyword: bool) -> Option<Test> {
-        if keyword || !scalar.plain || self.anchor != Anchor::Whole || !self.encodings.is_empty() {
-            return None;
-        }
-        if let Some(b) = scalar.as_bool() {
-            return Some(Test::Bool(b));
-        }
-        Num::parse_yaml(&scalar.text).map(|num| Test::Number(Number::new(num, &scalar.text)))
-    }
-
-    fn numeric(&self, scalar: &Scalar) -> Result<Test, String> {
-        let num = Num::parse_yaml(&scalar.text)
-            .ok_or_else(|| format!("{:?} is no number to compare with", scalar.text))?;
-        let Some(part) = self.time else {
-            return Ok(Test::Compare(self.compare.unwrap_or(Op::Eq), num));
-        };
-        let (least, greatest) = part.range();
-        match num {
-            Num::Int(n) if (i128::from(least)..=i128::from(greatest)).contains(&n) => {
-                let n = i64::try_from(n).unwrap_or(greatest);
-                Ok(Test::Time(part, self.compare.unwrap_or(Op::Eq), n))
-            }
-            _ => Err(format!(
-                "{:?} is no value of that part of a time, which is a whole number from {least} to {greatest}",
-                scalar.text
-            )),
-        }
-    }
-
-    fn field_ref(&self, scalar: &Scalar, resolve: &dyn Fn(&str) -> Target) -> Result<Test, String> {
-        if scalar.text.is_empty() || scalar.text.contains(['*', '?', '|']) {
-            return Err(format!("{:?} is no field's name", scalar.text));
-        }
-        match resolve(&scalar.text) {
-            Target::Fields { ids, .. } => {
-                Ok(Test::FieldRef(FieldRef { fields: ids, anchor: self.anchor, cased: self.cased }))
-            }
-            Target::Everything => Err("fieldref needs a field".to_owned()),
-        }
-    }
-
-    fn text(&self, text: &str, keyword: bool, line: u32) -> Result<Vec<Test>, Problem> {
-        let parts =
-            if self.exact { vec![Part::Lit(text.to_owned())] } else { parse_wildcards(text) };
-        if parts.iter().filter(|part| !matches!(part, Part::Lit(_))).count() > WILDCARDS_MAX {
-            return Err(Problem::new(
-                line,
-                format!("a value has more than {WILDCARDS_MAX} wildcards"),
-            ));
-        }
-        let mut forms = vec![encode::pieces(parts)];
-        for encoding in &self.encodings {
-            let mut next = Vec::new();
-            for form in forms {
-                next.extend(encode::encode(form, *encoding, line)?);
-            }
-            forms = next;
-        }
-        let loose = keyword && self.is_loose();
-        let before = loose || matches!(self.anchor, Anchor::Contains | Anchor::Ends);
-        let behind = loose || matches!(self.anchor, Anchor::Contains | Anchor::Starts);
-        forms
-            .into_iter()
-            .map(|form| {
-                let mut parts = Vec::new();
-                if before {
-                    parts.push(Part::Many);
-                }
-                parts.extend(encode::parts(form, line)?);
-                if behind {
-                    parts.push(Part::Many);
-                }
-                Ok(Test::Text(Pattern::new(parts, self.cased)))
-            })
-            .collect()
-    }
-}
-
-/// `%name%` names a list that an installation would have to provide.
-fn refuse_placeholders(text: &str, line: u32) -> Result<(), Problem> {
-    let mut parts = text.split('%');
-    parts.next();
-    while let Some(name) = parts.next() {
-        let closed = parts.clone().next().is_some();
-        if closed
-            && !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        {
-            return Err(Problem::new(
-                line,
-                format!(
-                    "the placeholder %{name}% has no values here, as no placeholder table is configured; write the values into the rule"
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn regex(text: &str, flags: Flags, line: u32) -> Result<Test, Problem> {
-    // Flags go into the expression itself, so that its text says all there is to it and two
-    // equal texts are one test.
-    let mut spelled = String::with_capacity(text.len() + 6);
-    for (set, flag) in
-        [(flags.ignore_case, "(?i)"), (flags.multi_line, "(?m)"), (flags.dot_all, "(?s)")]
-    {
-        if set {
-            spelled.push_str(flag);
-        }
-    }
-    spelled.push_str(text);
-    let built = RegexBuilder::new(&spelled)
-        .size_limit(REGEX_BYTES_MAX)
-        .dfa_size_limit(REGEX_BYTES_MAX)
-        .nest_limit(REGEX_DEPTH_MAX)
-        .build();
-    match built {
-        Ok(regex) => Ok(Test::Regex(Arc::new(regex))),
-        Err(regex::Error::CompiledTooBig(_)) => Err(Problem::new(
-            line,
-            format!(
-                "the regular expression takes more than {REGEX_BYTES_MAX} bytes compiled; use smaller repetitions"
-            ),
-        )),
-        Err(error) => {
-            // The error draws the expression over several lines; the last says what it is.
-            let text = error.to_string();
-            let what = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-            Err(Problem::new(
-                line,
-                format!(
-                    "not a regular expression that Sigma allows (no look-around, no back-references): {what}"
-                ),
-            ))
-        }
     }
 }

@@ -39,7 +39,12 @@ pub(crate) fn of(event: &Event, module: &str) -> Route {
 }
 
 fn of_vendor(vendor: &Vendor, kind: &str) -> Route {
-    let by_kind = vendor.datasets.iter().find(|(known, _)| *known == kind);
+    // FortiGate's kinds have kinds: `traffic:forward`. The whole goes before its first part.
+    let part = kind.split_once(':').map_or(kind, |(part, _)| part);
+    let datasets = || vendor.datasets.iter();
+    let by_kind = datasets()
+        .find(|(known, _)| *known == kind)
+        .or_else(|| datasets().find(|(known, _)| *known == part));
     all_of(vendor.products, product)
         .with(all_of(vendor.services, service))
         .with(by_kind.map_or(Route::default(), |(_, services)| all_of(services, service)))

@@ -57,6 +57,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
             ("traffic", &["traffic"]),
             ("utm", &["utm"]),
             ("vpn", &["event", "vpn", "sslvpnd"]),
+            ("event:vpn", &["event", "vpn", "sslvpnd"]),
         ],
         kinds: GATEWAY,
         is_builtin: true,
@@ -145,6 +146,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
         services: &[],
         datasets: &[
             ("m365", &["m365"]),
+            ("email", &["m365"]),
             ("cloud", &["cloud"]),
             ("remediation", &["m365", "remediation"]),
         ],

@@ -148,6 +148,16 @@ pub(crate) struct Parsed {
 pub(crate) fn parse(node: &Node, text: &str, source: RuleSource) -> Result<Parsed, Problem> {
     let title = required(node, "title")?.to_owned();
     let logsource = logsource(node)?;
+    if let Some(taxonomy) = optional(node, "taxonomy")?
+        && !taxonomy.eq_ignore_ascii_case("sigma")
+    {
+        return Err(Problem::new(
+            line_of(node, "taxonomy"),
+            format!(
+                "taxonomy {taxonomy:?} is not known here, so its fields and log sources could mean anything; write the rule with Sigma's names"
+            ),
+        ));
+    }
     let level = match optional(node, "level")? {
         None => Level::Informational,
         Some(word) => word

@@ -298,7 +298,12 @@ pub(crate) fn namespaces(product: &str) -> &'static [&'static str] {
     match product {
         "fortigate" | "fortios" => &["fortinet.fortigate"],
         "paloalto" => &["paloalto"],
-        "azure" => &["azure", "azure.properties"],
+        "azure" => &[
+            "azure",
+            "azure.properties",
+            "azure.signinlogs.properties",
+            "azure.auditlogs.properties",
+        ],
         "m365" => &["o365.audit"],
         "okta" => &["okta"],
         "aws" => &["aws.cloudtrail"],

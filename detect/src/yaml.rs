@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use crate::error::Problem;
+use crate::{error::Problem, placeholder::Forms};
 
 /// Levels of nesting in one document.
 const DEPTH_MAX: usize = 32;
@@ -36,6 +36,8 @@ pub(crate) struct Scalar {
     pub(crate) text: String,
     /// Neither quoted nor a block, so that it may be a number, a truth value or null.
     pub(crate) plain: bool,
+    /// With its placeholders filled in, where it stands under `expand`.
+    pub(crate) forms: Option<Forms>,
 }
 
 impl Scalar {
@@ -190,7 +192,7 @@ impl<'t> Builder<'t> {
                 let forced =
                     tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 let plain = style == ScalarStyle::Plain && !forced;
-                (anchor, Value::Scalar(Scalar { text: text.into_owned(), plain }))
+                (anchor, Value::Scalar(Scalar { text: text.into_owned(), plain, forms: None }))
             }
             Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
             Event::MappingStart(anchor, _) => (anchor, self.map(line, depth)?),
@@ -231,7 +233,7 @@ impl<'t> Builder<'t> {
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
-            let Value::Scalar(Scalar { text, plain }) = key.value else {
+            let Value::Scalar(Scalar { text, plain, .. }) = key.value else {
                 return Err(Problem::new(
                     key.line,
                     format!("a key must be text, not {}", key.kind()),

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-use detect::{Engine, Scratch, eval};
+use detect::{Engine, Placeholders, Scratch, eval};
 use event::{Event, EventBuilder, FieldId, fields};
 use serde_json::{Value, json};
 
@@ -205,7 +205,27 @@ fn what_cannot_be_right_is_refused_with_its_line() {
     refused(&s("F|re: '(?=x)'"), "not a regular expression");
     refused(&s("F|re: '(('"), "not a regular expression");
     refused(&s("F|re: '(a{1000}){1000}'"), "compiled");
-    refused(&s("F|re|startswith: x"), "use ^ or $");
+    refused(&s("F|contains|re: x"), "re must stand before");
+    refused(&s("F|base64|cidr: 10.0.0.0/8"), "cidr must stand before");
+    refused(&s("F|cased|exists: true"), "exists must stand before");
+    refused(&s("F|re: 'a++'"), "possessive");
+    refused(&s("F|re: '(?R)'"), "recursion");
+    refused(&s("F|cased: null"), "null");
+    refused(&s("F|gt: true"), "no number");
+    refused(&s("F|fieldref: 'G*'"), "no field's name");
+    refused(&s("F|fieldref|windash: G"), "encoding");
+    refused(&s("F|lt|gt: 3"), "only one");
+    refused(&s("F|hour|minute: 3"), "only one part");
+    refused(&s("F|re|cidr: x"), "cannot be combined");
+    refused(&s("F|base64: ''"), "empty value");
+    refused(&s("F|windash: '-a -b -c -d'"), "at most 3");
+    refused("s: []\ncondition: s", "empty");
+    refused("s: {}\ncondition: s", "empty");
+    refused("s: [null]\ncondition: s", "give it a field");
+    refused("s:\n  F: 1\ncondition: []", "list of conditions is empty");
+    refused("s:\n  F: 1\ncondition: 2 of them", "not in Sigma");
+    refused("s:\n  F: 1\ncondition: 1 of t*", "fits no selection");
+    refused("s:\n  F: 1\ncondition: s |near t", "correlation");
     refused(&s("F|i: x"), "must follow re");
     refused(&s("F|cidr: 10.0.0.1/8"), "the network is 10.0.0.0/8");
     refused(&s("F|gt: many"), "no number");
@@ -225,4 +245,145 @@ fn what_cannot_be_right_is_refused_with_its_line() {
     refused("s:\n  F: 1\ncondition: t", "no selection");
     refused("s:\n  F: 1", "no condition");
     refused("s:\n  F: *x\ncondition: s", "quoted");
+}
+
+fn lists() -> Placeholders {
+    let mut lists = Placeholders::new();
+    let texts = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect();
+    lists.insert("Administrators", texts(&["adm_*", "root", r"a\*b"])).unwrap();
+    lists.insert("Servers", texts(&["srv?", "10.1.0.0/16", "dc01.dijon.example"])).unwrap();
+    lists.insert("Networks", texts(&["10.1.0.0/16", "2001:db8::/32"])).unwrap();
+    lists
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "each call makes its event in place")]
+#[track_caller]
+fn expanded(line: &str, data: Value, expected: bool) {
+    let text = rule_text(&format!("s:\n  {line}\ncondition: s"));
+    let loaded = detect::parse_with(&text, Path::new("spec.yml"), &lists());
+    assert!(loaded.refused.is_empty(), "{:?}", loaded.refused);
+    let event = event(&data);
+    assert_eq!(eval::holds(&loaded.rules[0], &event), expected, "plain: {line}\n{data}");
+    let mut out = Vec::new();
+    Engine::new(loaded.rules).matches(&event, &mut Scratch::new(), &mut out);
+    assert_eq!(!out.is_empty(), expected, "engine: {line}\n{data}");
+}
+
+#[test]
+fn placeholders_stand_for_their_lists() {
+    expanded("F|expand: '%Administrators%'", json!({"F": "ADM_zoe"}), true);
+    expanded("F|expand: '%Administrators%'", json!({"F": "root"}), true);
+    expanded("F|expand: '%Administrators%'", json!({"F": "rooty"}), false);
+    expanded("F|expand: '%Administrators%'", json!({"F": "a*b"}), true);
+    expanded("F|expand: '%Administrators%'", json!({"F": "axb"}), false);
+    expanded("F|expand|contains: 'x%Servers%y'", json!({"F": "-xsrv1y-"}), true);
+    expanded("F|expand|contains: 'x%Servers%y'", json!({"F": "xsrvy"}), false);
+    expanded("F|endswith|expand: '%Administrators%'", json!({"F": r"DIJON\root"}), true);
+    expanded(r"F|expand: 'DIJON\\%Administrators%'", json!({"F": r"dijon\root"}), true);
+    // By the specification `\%` is a percent sign.
+    expanded(r"F|expand: '\%plain%Administrators%'", json!({"F": "%plainroot"}), true);
+    // Without expand a percent sign is one.
+    expanded("F: '%Administrators%'", json!({"F": "%administrators%"}), true);
+    expanded("F: '%Administrators%'", json!({"F": "root"}), false);
+    expanded("F|expand: '50% of %Administrators%'", json!({"F": "50% of root"}), true);
+    // Any of a list; with all, any of each.
+    expanded(
+        "F|contains|expand|all: ['%Administrators%', '%Servers%']",
+        json!({"F": "root on srv9"}),
+        true,
+    );
+    expanded("F|contains|expand|all: ['%Administrators%', x]", json!({"F": "root"}), false);
+    expanded("F|expand|neq: '%Administrators%'", json!({"F": "root"}), false);
+    expanded("F|expand|neq: '%Administrators%'", json!({"F": "zoe"}), true);
+    expanded("F|expand|cased: '%Administrators%'", json!({"F": "ROOT"}), false);
+    expanded("F|cidr|expand: '%Networks%'", json!({"F": "2001:db8::1"}), true);
+    expanded("F|expand|cidr: ['%Networks%', 192.0.2.0/24]", json!({"F": "10.2.0.1"}), false);
+    expanded("F|re|expand: '^%Administrators%$'", json!({"F": "adm_x"}), true);
+    expanded("F|re|expand: '^%Servers%$'", json!({"F": "dc01xdijon.example"}), false);
+    expanded(
+        "F|expand|base64offset|contains: '%Word%'".replace("Word", "Networks").as_str(),
+        json!({"F": "eDEwLjEuMC4wLzE2"}),
+        true,
+    );
+    expanded("'|expand': '%Administrators%'", json!({"F": "by root."}), true);
+}
+
+#[test]
+fn placeholders_without_values_are_refused() {
+    let text = rule_text("s:\n  F|expand: '%Workstations%'\ncondition: s");
+    let loaded = detect::parse_with(&text, Path::new("spec.yml"), &lists());
+    let refusal = loaded.refused[0].to_string();
+    assert!(refusal.starts_with("spec.yml:5: "), "{refusal}");
+    assert!(refusal.contains("%Workstations%") && refusal.contains("Administrators"), "{refusal}");
+    assert!(refusal.contains("[rules.placeholders]"), "{refusal}");
+    // A list of other values makes another version of the rule.
+    let text = rule_text("s:\n  F|expand: '%Networks%'\ncondition: s");
+    let mut other = lists();
+    let one = detect::parse_with(&text, Path::new("spec.yml"), &other);
+    other.insert("Networks", vec!["x".into()]).unwrap();
+    let two = detect::parse_with(&text, Path::new("spec.yml"), &other);
+    assert_ne!(one.rules[0].version(), two.rules[0].version());
+    assert_eq!(one.rules[0].id(), two.rules[0].id());
+}
+
+#[test]
+fn modifiers_combine_in_their_order() {
+    line("F|re|startswith: 'a.c'", json!({"F": "abcd"}), true);
+    line("F|re|startswith: 'a.c|x'", json!({"F": "-abc"}), false);
+    line("F|re|startswith|m: 'a.c'", json!({"F": "-\nabc"}), false);
+    line("F|re|endswith: 'x|a.c'", json!({"F": "-abc"}), true);
+    line("F|re|endswith: 'x|a.c'", json!({"F": "x-"}), false);
+    line("F|re|i|contains: 'A.C'", json!({"F": "-abc-"}), true);
+    line("F|all|re: ['a', 'b']", json!({"F": ["xa", "xb"]}), true);
+    line("F|neq|re: 'a'", json!({"F": "b"}), true);
+    line("F|re|neq|all: ['a', 'b']", json!({"F": "ac"}), true);
+    line("F|cidr|neq: 10.0.0.0/8", json!({"F": "11.0.0.1"}), true);
+    line("F|exists|neq: true", json!({}), true);
+    line("F|gte|neq: 5", json!({"F": 4}), true);
+    line("F|gte|all: [5, 7]", json!({"F": 6}), false);
+    line("F|hour|lt: 8", json!({"F": "2026-03-03T07:59:59Z"}), true);
+    line("F|lt|hour: 8", json!({"F": "2026-03-03T07:59:59Z"}), true);
+    line("F|base64|startswith: foo", json!({"F": "Zm9vYmFy"}), true);
+    line("F|wide|base64|cased: a", json!({"F": "YQA="}), true);
+    line("F|base64|base64: foobar", json!({"F": "Wm05dlltRnk="}), true);
+    line("F|windash|base64|contains: -a", json!({"F": "x4oCTYQ=="}), true);
+    line("F|contains|all|windash: [' -a', ' /b']", json!({"F": "x /a -b"}), true);
+    line("F|endswith|cased: '.EXE'", json!({"F": "a.exe"}), false);
+    line("F|cased|endswith: '.EXE'", json!({"F": "a.EXE"}), true);
+    line("F|contains: 5", json!({"F": 152}), true);
+    line("F|startswith: ''", json!({"F": "x"}), true);
+    line("F|contains: ''", json!({}), false);
+    line("F|contains: '*'", json!({"F": ""}), true);
+    line("F|utf16be: ab", json!({"F": "\0a\0b"}), true);
+}
+
+#[test]
+fn regular_expressions_are_those_of_pcre() {
+    line(r"F|re: '\<script\>'", json!({"F": "x<script>"}), true);
+    line(r"F|re: '^[a[b]c]$'", json!({"F": "[c]"}), true);
+    line(r"F|re: '^[&&]+$'", json!({"F": "&&"}), true);
+    line(r"F|re: '\{[a-z]+}'", json!({"F": "{abc}"}), true);
+    line(r"F|re: '{[a-z]+}'", json!({"F": "{abc}"}), true);
+    line(r"F|re: '\x41\/b'", json!({"F": "A/b"}), true);
+    line(r"F|re: '\d{1,3}\.\d{1,3}'", json!({"F": "10.1"}), true);
+    line(r"F|re|i: 'É+'", json!({"F": "éÉ"}), true);
+}
+
+#[test]
+fn a_selection_may_mix_and_nest_lists() {
+    check("s:\n  - - A: 1\n    - B: 2\n  - word\ncondition: s", &json!({"B": 2}), true);
+    check("s:\n  - - A: 1\n    - B: 2\n  - word\ncondition: s", &json!({"C": "a word"}), true);
+    check("s:\n  '': needle\ncondition: s", &json!({"F": "a needle"}), true);
+    check("s:\n  '|contains': [a1, b2]\n  F: x\ncondition: s", &json!({"F": "x", "G": "b2"}), true);
+    check("s:\n  F: [1, 'a*', null]\ncondition: s", &json!({}), true);
+    check("s:\n  F|all: ['a*', '*b', '*c*']\ncondition: s", &json!({"F": "acb"}), true);
+    check("a-b:\n  F: 1\nc.d:\n  G: 1\ncondition: a-b and not c.d", &json!({"F": 1}), true);
+    check(
+        "s1:\n  F: 1\ns2:\n  G: 1\ncondition: NOT (s1 AND 1 OF s*) OR all of S*"
+            .replace("S*", "s*")
+            .as_str(),
+        &json!({"F": 2}),
+        true,
+    );
+    check("not_s:\n  F: 1\norder:\n  G: 1\ncondition: not not_s or order", &json!({"F": 1}), false);
 }
