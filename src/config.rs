@@ -8,6 +8,7 @@ use std::{
 };
 
 use event::FeedId;
+use ingest::collect::http::ElasticVersion;
 use serde::{Deserialize, Serialize};
 
 /// The file that is read where none is named and it is there.
@@ -101,6 +102,8 @@ pub(crate) struct IngestHttp {
     pub(crate) record_bytes_max: ByteSize,
     /// All bodies in memory at once.
     pub(crate) in_flight_bytes_max: ByteSize,
+    /// The version that Elasticsearch's clients are told; Beats want one not older than theirs.
+    pub(crate) elasticsearch_version: String,
 }
 
 impl Default for IngestHttp {
@@ -111,6 +114,7 @@ impl Default for IngestHttp {
             decompressed_bytes_max: ByteSize::mib(64),
             record_bytes_max: ByteSize::mib(1),
             in_flight_bytes_max: ByteSize::mib(256),
+            elasticsearch_version: ElasticVersion::default().to_string(),
         }
     }
 }
@@ -386,6 +390,9 @@ impl Config {
         }
         if self.ingest.http.record_bytes_max > ByteSize::mib(8) {
             return refuse("ingest.http.record_bytes_max", "must be at most 8 MiB".to_owned());
+        }
+        if let Err(error) = self.ingest.http.elasticsearch_version.parse::<ElasticVersion>() {
+            return refuse("ingest.http.elasticsearch_version", error.to_string());
         }
         if self.index.refresh_ms == 0 || self.index.refresh_ms > 5_000 {
             return refuse(

@@ -47,6 +47,7 @@ async fn open_with(limits: HttpLimits, in_flight_bytes_max: usize) -> Door {
         admission: admission.clone(),
         limits: limits.clone(),
         metrics: meter.clone(),
+        elastic_version: Default::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -255,7 +256,8 @@ async fn requests_that_cannot_be_taken_say_why_and_how_to_mend_it() {
     assert_problem(&answer, 401, "key-missing");
     assert!(answer.header("www-authenticate").starts_with("Bearer"));
     for headers in [
-        "Authorization: Basic YTpi\r\n".to_owned(),
+        "Authorization: Basic YWI=\r\n".to_owned(),
+        "Authorization: Digest x\r\n".to_owned(),
         "Authorization: Bearer \r\n".to_owned(),
         format!("{0}{0}", dijon()),
         "Authorization: Bearer caf\u{e9}\r\n".to_owned(),
@@ -308,7 +310,7 @@ async fn requests_that_cannot_be_taken_say_why_and_how_to_mend_it() {
 
     assert_eq!(door.bus.raws().len(), 0);
     assert_eq!(door.admission.used_bytes(), 0);
-    assert_eq!(door.meter.rejected("key-missing"), 5);
+    assert_eq!(door.meter.rejected("key-missing"), 6);
     assert_eq!(door.meter.rejected("body-too-large"), 3);
 }
 

@@ -37,6 +37,7 @@ async fn open(config: JournalConfig) -> Doors {
         admission: admission.clone(),
         limits: HttpLimits::default(),
         metrics: Arc::new(Unmetered),
+        elastic_version: Default::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = listener.local_addr().unwrap();

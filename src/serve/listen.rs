@@ -106,6 +106,14 @@ impl Doors<'_> {
             admission: self.admission.clone(),
             limits: self.limits(),
             metrics: Arc::clone(&self.metrics),
+            // The configuration was checked when it was read.
+            elastic_version: self
+                .config
+                .ingest
+                .http
+                .elasticsearch_version
+                .parse()
+                .unwrap_or_default(),
         }
     }
 

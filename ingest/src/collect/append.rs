@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use event::{Feed, Record, Timestamp};
 
-use crate::bus::{AppendError, Bus, Topic};
+use crate::bus::{AppendError, Appended, Bus, Topic};
 
 /// The bus' form of `raw`, received now from `feed`.
 pub(super) fn encode(feed: &Feed, received: Timestamp, raw: Bytes) -> Bytes {
@@ -33,6 +33,8 @@ pub(super) struct Appending {
     pub(super) settled: usize,
     /// Those of them that were refused.
     pub(super) refused: Vec<TooLarge>,
+    /// Where the others of them landed, in their order.
+    pub(super) landed: Vec<Appended>,
     /// Why the others are not settled, where there are others. They may be tried again.
     pub(super) failure: Option<AppendError>,
 }
@@ -45,7 +47,8 @@ pub(super) async fn append(bus: &dyn Bus, feed: &Feed, payloads: &[Bytes]) -> Ap
     while done.settled < payloads.len() {
         let batch = payloads[done.settled..end].to_vec();
         match bus.append(Topic::Records, feed.id.as_str(), batch).await {
-            Ok(_) => {
+            Ok(appended) => {
+                done.landed.push(appended);
                 done.settled = end;
                 end = payloads.len();
             }

@@ -1,5 +1,6 @@
 //! What the sender is told of its records.
 
+use event::EventId;
 use serde::Serialize;
 
 /// One record that was turned away.
@@ -26,7 +27,23 @@ pub(super) struct Receipt {
     /// are settled, sending them again would double them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resume_at_record: Option<u64>,
+    /// The accepted records and the ids that their events have, in the order of the body; only
+    /// for protocols that tell them.
+    #[serde(skip)]
+    pub(super) ids: Vec<(u64, EventId)>,
     /// The line that this record begins on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resume_at_line: Option<u64>,
+}
+
+impl Receipt {
+    /// Adds what another part of the same body came to.
+    pub(super) fn join(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.rejected_count += other.rejected_count;
+        self.rejected.extend(other.rejected);
+        self.rejected.sort_by_key(|rejection| rejection.record);
+        self.ids.extend(other.ids);
+        self.ids.sort_by_key(|(record, _)| *record);
+    }
 }

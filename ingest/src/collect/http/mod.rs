@@ -1,6 +1,10 @@
-//! `POST /ingest`: batches of JSON records over HTTP.
+//! Batches of records over HTTP: `POST /ingest`, and the protocols that shippers already speak.
 //!
-//! The feed's key comes as `Authorization: Bearer`; the body is NDJSON, a JSON array or single
+//! [`bulk`] is Elasticsearch's, [`intake`] SEKOIA.IO's. All find the feed's key the same way ([`key`]) and share bounds,
+//! memory and the way onto the bus; they differ in how a body holds records and in how the
+//! answer is worded. What follows is `/ingest`.
+//!
+//! The body is NDJSON, a JSON array or single
 //! objects, told apart by content ([`split`]), plain or with `Content-Encoding` gzip or zstd.
 //! Each well-formed JSON value is one record, its bytes exactly as sent.
 //!
@@ -21,7 +25,10 @@
 mod answer;
 mod body;
 mod buffer;
+mod bulk;
 mod coding;
+mod intake;
+mod key;
 mod limits;
 mod problem;
 mod serve;
@@ -32,18 +39,26 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, header, request},
+    http::request,
     response::{IntoResponse, Response},
     routing::post,
 };
 use event::Feed;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub use bulk::ElasticVersion;
 pub use limits::HttpLimits;
 pub use serve::serve;
 
-use self::{answer::Receipt, coding::Coding, problem::Refusal};
+use self::{
+    answer::Receipt,
+    coding::Coding,
+    problem::Refusal,
+    split::{SplitLimits, Unsplittable},
+    take::{Batch, Found, Split, Way},
+};
 use super::{admission::Admission, meter::CollectMetrics};
 use crate::{Feeds, bus::Bus};
 
@@ -60,20 +75,32 @@ pub struct HttpDoor {
     pub limits: HttpLimits,
     /// Where it counts.
     pub metrics: CollectMetrics,
+    /// What it says it is to Elasticsearch's clients.
+    pub elastic_version: ElasticVersion,
 }
 
 /// The door with what is shared between its requests.
 struct Open {
     door: HttpDoor,
-    requests: Arc<Semaphore>,
+    requests: Semaphore,
 }
 
-/// A router with `POST /ingest` alone, to be served or merged.
+/// What became of one request.
+struct Received<N> {
+    outcome: Result<Receipt, Refusal>,
+    /// What splitting the body left for the answer; `None` where it did not come so far.
+    notes: Option<N>,
+}
+
+/// A router with `POST /ingest` and the other protocols, to be served or merged.
 pub fn router(door: HttpDoor) -> Router {
-    let requests = Arc::new(Semaphore::new(door.limits.concurrent_requests_max));
+    let requests = Semaphore::new(door.limits.concurrent_requests_max);
+    let open = Arc::new(Open { door, requests });
     Router::new()
         .route("/ingest", post(ingest).fallback(wrong_method))
-        .with_state(Arc::new(Open { door, requests }))
+        .merge(bulk::routes(&open))
+        .merge(intake::routes())
+        .with_state(open)
 }
 
 async fn wrong_method() -> Response {
@@ -81,61 +108,89 @@ async fn wrong_method() -> Response {
 }
 
 async fn ingest(State(open): State<Arc<Open>>, request: Request) -> Response {
-    let (head, mut body) = request.into_parts();
-    let mut feed = None;
-    match open.receive(&head, &mut body, &mut feed).await {
+    let way = Way { limits: &open.door.limits, split: Whole, ids: false };
+    match open.receive(request, &way).await.outcome {
         Ok(receipt) => Json(receipt).into_response(),
-        Err(refusal) => {
-            let door = &open.door;
-            if !matches!(refusal, Refusal::NothingAcceptable(_)) {
-                door.metrics.rejected(feed.as_deref(), refusal.reason(), 1);
-            }
-            if refusal.may_linger() {
-                body::linger(body, door.limits.body_bytes_max);
-            }
-            refusal.into_response()
-        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Records that are what the body holds, as it holds them.
+#[derive(Clone)]
+struct Whole;
+
+impl Split for Whole {
+    type Notes = ();
+
+    fn split(&self, body: &[u8], limits: SplitLimits) -> Result<Found<()>, Unsplittable> {
+        Ok(Found { pieces: split::split(body, limits)?, text: None, notes: () })
     }
 }
 
 impl Open {
-    /// One request, in the order in which a refusal costs least. `feed` is set once it is known.
-    async fn receive(
+    /// One request whose head shows its feed's key.
+    async fn receive<S: Split>(&self, request: Request, way: &Way<'_, S>) -> Received<S::Notes> {
+        let (head, mut body) = request.into_parts();
+        let (mut feed, mut notes) = (None, None);
+        let outcome = self.take(&head, &mut body, way, &mut feed, &mut notes).await;
+        if let Err(refusal) = &outcome {
+            self.turn_away(refusal, feed.as_deref(), body);
+        }
+        Received { outcome, notes }
+    }
+
+    /// Counts a refusal and leaves the body in a state that lets the sender read it.
+    fn turn_away(&self, refusal: &Refusal, feed: Option<&Feed>, body: Body) {
+        // The records of such a body were counted one by one.
+        if !matches!(refusal, Refusal::NothingAcceptable(_)) {
+            self.door.metrics.rejected(feed, refusal.reason(), 1);
+        }
+        if refusal.may_linger() {
+            body::linger(body, self.door.limits.body_bytes_max);
+        }
+    }
+
+    /// One request, in the order in which a refusal costs least. `feed` and `notes` are set
+    /// once they are known.
+    async fn take<S: Split>(
         &self,
         head: &request::Parts,
-        body: &mut axum::body::Body,
+        body: &mut Body,
+        way: &Way<'_, S>,
         feed: &mut Option<Arc<Feed>>,
+        notes: &mut Option<S::Notes>,
     ) -> Result<Receipt, Refusal> {
-        let HttpDoor { bus, admission, limits, .. } = &self.door;
-        let feed = feed.insert(self.authenticate(&head.headers)?);
+        let feed = feed.insert(self.feed_of(key::of(&head.headers))?);
+        let (batch, noted, _turn) = self.unpack(head, body, way).await?;
+        *notes = Some(noted);
+        take::hand_over(batch, self.door.bus.as_ref(), feed, way, &self.door.metrics).await
+    }
+
+    /// The records of a body, while there is room for them.
+    async fn unpack<S: Split>(
+        &self,
+        head: &request::Parts,
+        body: &mut Body,
+        way: &Way<'_, S>,
+    ) -> Result<(Batch, S::Notes, SemaphorePermit<'_>), Refusal> {
+        let HttpDoor { bus, admission, .. } = &self.door;
+        let limits = way.limits;
         let coding = Coding::of(&head.headers)?;
         if !bus.has_room(1) {
             let error = take::why_no_room(bus.as_ref()).await;
             return Err(Refusal::Bus { error, retry: limits.bus_retry_after, receipt: None });
         }
-        let _turn = self
+        let turn = self
             .requests
             .try_acquire()
             .map_err(|_| Refusal::Busy { retry: limits.busy_retry_after })?;
         let body = body::read(body, limits, admission).await?;
-        let batch = take::unpack(body, coding, limits, admission).await?;
-        take::hand_over(batch, bus.as_ref(), feed, &self.door).await
+        let (batch, notes) = take::unpack(body, coding, way, admission).await?;
+        Ok((batch, notes, turn))
     }
 
-    /// The feed whose key the headers show.
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Feed>, Refusal> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(Refusal::KeyMissing);
-        };
-        let key = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, key)| key.trim())
-            .filter(|key| !key.is_empty())
-            .ok_or(Refusal::KeyMissing)?;
-        self.door.feeds.by_key(key).ok_or(Refusal::KeyWrong)
+    /// The feed that a key opens.
+    fn feed_of(&self, key: Option<String>) -> Result<Arc<Feed>, Refusal> {
+        self.door.feeds.by_key(&key.ok_or(Refusal::KeyMissing)?).ok_or(Refusal::KeyWrong)
     }
 }

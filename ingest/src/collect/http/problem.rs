@@ -15,7 +15,9 @@ use crate::bus::AppendError;
 /// Why a request is refused. The texts are the problem's `detail`: what, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("send the feed's key as `Authorization: Bearer <key>`; `jacquemart feed add` shows it")]
+    #[error(
+        "send the feed's key, once, as `Authorization: Bearer <key>`; `jacquemart feed add` shows it"
+    )]
     KeyMissing,
     #[error(
         "this key opens no feed: it was mistyped, or rotated since; `jacquemart feed rotate` \
@@ -51,6 +53,8 @@ pub(super) enum Refusal {
     Corrupt { coding: &'static str, reason: String },
     #[error("the body is UTF-16; send it as UTF-8")]
     Utf16,
+    #[error("the body is not what this address takes: {0}; nothing was taken")]
+    Shape(String),
     #[error("the body broke off: {0}; nothing of it was taken")]
     Interrupted(String),
     #[error(
@@ -71,7 +75,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Status, the last part of the type, title.
-    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    pub(super) fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::KeyMissing => (StatusCode::UNAUTHORIZED, "key-missing", "No feed key"),
             Self::KeyWrong => (StatusCode::UNAUTHORIZED, "key-wrong", "Wrong feed key"),
@@ -85,7 +89,7 @@ impl Refusal {
             | Self::TooManyRecords { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
             }
-            Self::Corrupt { .. } | Self::Utf16 | Self::Interrupted(_) => {
+            Self::Corrupt { .. } | Self::Utf16 | Self::Shape(_) | Self::Interrupted(_) => {
                 (StatusCode::BAD_REQUEST, "body-unreadable", "Unreadable body")
             }
             Self::Slow { .. } => (StatusCode::REQUEST_TIMEOUT, "body-slow", "Body too slow"),
@@ -114,7 +118,8 @@ impl Refusal {
         !matches!(self, Self::Interrupted(_) | Self::Slow { .. })
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// What the status demands beside the body.
+    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let value = match self {
             Self::KeyMissing => (header::WWW_AUTHENTICATE, "Bearer realm=\"feed\"".into()),
             Self::KeyWrong => {

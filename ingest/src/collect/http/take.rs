@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use event::{Feed, Timestamp};
+use event::{BusId, EventId, Feed, Timestamp};
 
 use super::{
-    HttpDoor,
     answer::{Receipt, Rejection},
     buffer::Buffer,
     coding::Coding,
     limits::HttpLimits,
     problem::Refusal,
-    split::{Fault, Piece, Pieces, SplitLimits, Unsplittable, split},
+    split::{Fault, Piece, Pieces, SplitLimits, Unsplittable},
 };
 use crate::{
     bus::{AppendError, Bus},
     collect::{
         admission::{Admission, Admitted},
-        append::{append, encode},
+        append::{Appending, append, encode},
+        meter::CollectMetrics,
     },
 };
 
@@ -32,21 +32,63 @@ const ENVELOPE_BYTES: usize = 64;
 pub(super) struct Batch {
     body: Bytes,
     pieces: Pieces,
-    _admitted: Admitted,
+    admitted: Arc<Admitted>,
+}
+
+impl Batch {
+    /// The records of the same body that `keep` says, of which `faults` were turned away.
+    pub(super) fn only(&self, faults: [u64; Fault::ALL.len()], keep: impl Fn(u64) -> bool) -> Self {
+        let Pieces { good, rejected, .. } = &self.pieces;
+        let pieces = Pieces {
+            good: good.iter().filter(|piece| keep(piece.record)).cloned().collect(),
+            rejected: rejected.iter().filter(|one| keep(one.record)).cloned().collect(),
+            faults,
+        };
+        Self { body: self.body.clone(), pieces, admitted: Arc::clone(&self.admitted) }
+    }
+}
+
+/// How a protocol's bodies hold records.
+pub(super) trait Split: Clone + Send + Sync + 'static {
+    /// What the protocol's answer needs to know of the records besides.
+    type Notes: Send + 'static;
+
+    /// Finds the records of a body.
+    fn split(&self, body: &[u8], limits: SplitLimits) -> Result<Found<Self::Notes>, Unsplittable>;
+}
+
+/// The records of a body.
+#[derive(Debug)]
+pub(super) struct Found<N> {
+    /// Where they are.
+    pub(super) pieces: Pieces,
+    /// What they are in, never longer than the body; `None` where it is the body itself.
+    pub(super) text: Option<Vec<u8>>,
+    /// See [`Split::Notes`].
+    pub(super) notes: N,
+}
+
+/// How a protocol takes its bodies.
+pub(super) struct Way<'a, S> {
+    pub(super) limits: &'a HttpLimits,
+    pub(super) split: S,
+    /// Whether the answer tells the events' ids.
+    pub(super) ids: bool,
 }
 
 /// Undoes the coding and finds the records. What takes long happens off the async workers.
-pub(super) async fn unpack(
+pub(super) async fn unpack<S: Split>(
     body: Buffer,
     coding: Coding,
-    limits: &HttpLimits,
+    way: &Way<'_, S>,
     admission: &Admission,
-) -> Result<Batch, Refusal> {
+) -> Result<(Batch, S::Notes), Refusal> {
+    let limits = way.limits;
     if coding == Coding::Identity && body.as_slice().len() <= limits.inline_bytes_max {
-        return unpack_now(body, coding, limits, admission);
+        return unpack_now(body, coding, &way.split, limits, admission);
     }
-    let (limits, admission) = (limits.clone(), admission.clone());
-    tokio::task::spawn_blocking(move || unpack_now(body, coding, &limits, &admission))
+    let (split, limits, admission) = (way.split.clone(), limits.clone(), admission.clone());
+    tokio::task::spawn_blocking(move || unpack_now(body, coding, &split, &limits, &admission))
         .await
         .map_err(|error| {
             tracing::error!(%error, "failed to unpack a body");
@@ -54,42 +96,49 @@ pub(super) async fn unpack(
         })?
 }
 
-fn unpack_now(
+fn unpack_now<S: Split>(
     body: Buffer,
     coding: Coding,
+    split: &S,
     limits: &HttpLimits,
     admission: &Admission,
-) -> Result<Batch, Refusal> {
+) -> Result<(Batch, S::Notes), Refusal> {
     let (body, mut admitted) = coding.undo(body, limits, admission)?.into_parts();
     let split_limits = SplitLimits {
         record_bytes_max: limits.record_bytes_max,
         batch_records_max: limits.batch_records_max,
         rejections_max: limits.answer_rejections_max,
     };
-    let pieces = split(&body, split_limits).map_err(|error| match error {
-        Unsplittable::TooManyRecords => {
-            Refusal::TooManyRecords { records_max: limits.batch_records_max }
-        }
-        Unsplittable::Utf16 => Refusal::Utf16,
-    })?;
+    let Found { pieces, text, notes } =
+        split.split(&body, split_limits).map_err(|error| match error {
+            Unsplittable::TooManyRecords => {
+                Refusal::TooManyRecords { records_max: limits.batch_records_max }
+            }
+            Unsplittable::Utf16 => Refusal::Utf16,
+            Unsplittable::Shape(reason) => Refusal::Shape(reason),
+        })?;
+    // For a moment both are there: less than what is being read is worth counting for.
+    let body = text.unwrap_or(body);
     // One append's worth is encoded at a time, so that is all that the copies ever take.
     let overhead = pieces.good.len() * RECORD_OVERHEAD_BYTES;
     if !admitted.try_grow(body.len().min(limits.append_bytes_max) + overhead) {
         return Err(Refusal::Busy { retry: limits.busy_retry_after });
     }
-    Ok(Batch { body: body.into(), pieces, _admitted: admitted })
+    Ok((Batch { body: body.into(), pieces, admitted: Arc::new(admitted) }, notes))
 }
 
 /// Appends the records in as few batches as the bounds allow and tells what became of each.
-pub(super) async fn hand_over(
+pub(super) async fn hand_over<S>(
     batch: Batch,
     bus: &dyn Bus,
     feed: &Arc<Feed>,
-    door: &HttpDoor,
+    way: &Way<'_, S>,
+    metrics: &CollectMetrics,
 ) -> Result<Receipt, Refusal> {
+    let limits = way.limits;
     let Batch { body, pieces, .. } = &batch;
     for (fault, count) in Fault::ALL.iter().zip(pieces.faults).filter(|(_, count)| *count > 0) {
-        door.metrics.rejected(Some(feed), fault.as_str(), count);
+        metrics.rejected(Some(feed), fault.as_str(), count);
     }
     let mut receipt = Receipt {
         rejected_count: pieces.rejected_count(),
@@ -98,16 +147,16 @@ pub(super) async fn hand_over(
     };
     let encoded_bytes = pieces.good.iter().map(|piece| piece.range.len() + ENVELOPE_BYTES).sum();
     // To stop halfway burdens the sender, so it is avoided where it can be foreseen.
-    let failure = match chunk_len(&pieces.good, &door.limits) < pieces.good.len() {
+    let failure = match chunk_len(&pieces.good, limits) < pieces.good.len() {
         true if !bus.has_room(encoded_bytes) => Some(why_no_room(bus).await),
-        _ => append_all(body, &pieces.good, bus, feed, door, &mut receipt).await,
+        _ => append_all(body, &pieces.good, bus, feed, (way, metrics), &mut receipt).await,
     };
     receipt.rejected.sort_by_key(|rejection| rejection.record);
-    receipt.rejected.truncate(door.limits.answer_rejections_max);
+    receipt.rejected.truncate(limits.answer_rejections_max);
     match failure {
         Some(error) => Err(Refusal::Bus {
             error,
-            retry: door.limits.bus_retry_after,
+            retry: limits.bus_retry_after,
             receipt: Some(Box::new(receipt)),
         }),
         None if receipt.accepted == 0 && receipt.rejected_count > 0 => {
@@ -126,18 +175,18 @@ pub(super) async fn why_no_room(bus: &dyn Bus) -> AppendError {
     }
 }
 
-async fn append_all(
+async fn append_all<S>(
     body: &Bytes,
     pieces: &[Piece],
     bus: &dyn Bus,
     feed: &Arc<Feed>,
-    door: &HttpDoor,
+    (way, metrics): (&Way<'_, S>, &CollectMetrics),
     receipt: &mut Receipt,
 ) -> Option<AppendError> {
     let received = Timestamp::now();
     let mut left = pieces;
     while !left.is_empty() {
-        let (chunk, rest) = left.split_at(chunk_len(left, &door.limits));
+        let (chunk, rest) = left.split_at(chunk_len(left, way.limits));
         let payloads: Vec<Bytes> = chunk
             .iter()
             .map(|piece| encode(feed, received, body.slice(piece.range.clone())))
@@ -148,12 +197,15 @@ async fn append_all(
         let settled_bytes: usize = chunk[..done.settled].iter().map(|p| p.range.len()).sum();
         let refused_bytes: usize = done.refused.iter().map(|r| chunk[r.index].range.len()).sum();
         if accepted > 0 {
-            door.metrics.accepted(feed, accepted, (settled_bytes - refused_bytes) as u64);
+            metrics.accepted(feed, accepted, (settled_bytes - refused_bytes) as u64);
         }
         receipt.accepted += accepted;
+        if way.ids {
+            receipt.ids.extend(ids(chunk, &done, bus.id(), received));
+        }
         for refused in done.refused {
             let Piece { record, line, .. } = chunk[refused.index];
-            door.metrics.rejected(Some(feed), Fault::TooLarge.as_str(), 1);
+            metrics.rejected(Some(feed), Fault::TooLarge.as_str(), 1);
             receipt.rejected_count += 1;
             receipt.rejected.push(Rejection { record, line, reason: refused.reason });
         }
@@ -166,6 +218,27 @@ async fn append_all(
         left = rest;
     }
     None
+}
+
+/// The records of `chunk` that landed, with the ids that their events will have.
+fn ids(
+    chunk: &[Piece],
+    done: &Appending,
+    bus: BusId,
+    received: Timestamp,
+) -> impl Iterator<Item = (u64, EventId)> {
+    let places = done.landed.iter().flat_map(|landed| {
+        (landed.first..landed.first + landed.count).map(|offset| (landed.partition, offset))
+    });
+    let mut refused = done.refused.iter().map(|refused| refused.index).peekable();
+    let records = chunk[..done.settled]
+        .iter()
+        .enumerate()
+        .filter(move |(index, _)| refused.next_if_eq(index).is_none())
+        .map(|(_, piece)| piece.record);
+    records.zip(places).map(move |(record, (partition, offset))| {
+        (record, EventId::of(bus, partition, offset, received))
+    })
 }
 
 /// How many of `pieces` go into the next append; at least one.

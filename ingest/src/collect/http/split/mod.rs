@@ -20,6 +20,7 @@ mod values;
 use std::ops::Range;
 
 pub(super) use check::Fault;
+use check::too_large;
 
 use super::answer::Rejection;
 
@@ -38,12 +39,14 @@ pub(super) struct SplitLimits {
 }
 
 /// A body that cannot be split at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unsplittable {
     /// More than `batch_records_max`.
     TooManyRecords,
     /// Two bytes a character.
     Utf16,
+    /// Not what the protocol sends; what is wrong with it, and where.
+    Shape(String),
 }
 
 /// One well-formed record.
@@ -190,6 +193,30 @@ impl<'a> Splitter<'a> {
             rest.iter().position(|byte| !matches!(byte, b'\n' | b'\r')).and_then(|at| rest.get(at));
         unfinished && next_line.is_some_and(|byte| *byte != b'{')
     }
+}
+
+/// Takes `piece` as it is, unless it is too large.
+pub(super) fn offer(pieces: &mut Pieces, piece: Piece, limits: SplitLimits) {
+    if piece.range.len() <= limits.record_bytes_max {
+        pieces.good.push(piece);
+        return;
+    }
+    let (fault, reason) = too_large(limits.record_bytes_max);
+    pieces.faults[fault as usize] += 1;
+    if pieces.rejected.len() < limits.rejections_max {
+        pieces.rejected.push(Rejection { record: piece.record, line: piece.line, reason });
+    }
+}
+
+/// The lines with something on them, each with its number from 1, without the space around.
+pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = (u64, Range<usize>)> {
+    let ends = memchr::memchr_iter(b'\n', body).chain(std::iter::once(body.len()));
+    let mut start = 0;
+    ends.enumerate().filter_map(move |(number, end)| {
+        let range = trim(body, start..end);
+        start = (end + 1).min(body.len());
+        (!range.is_empty()).then_some((number as u64 + 1, range))
+    })
 }
 
 fn is_space(byte: u8) -> bool {

@@ -1,0 +1,300 @@
+//! The protocols that shippers already speak, over real sockets: Elasticsearch's bulk requests
+//! and SEKOIA.IO's intake.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod collect_support;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use collect_support::*;
+use event::EventId;
+use ingest::{
+    bus::Bus,
+    collect::{
+        Admission,
+        http::{HttpDoor, HttpLimits, router, serve},
+    },
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+struct Door {
+    address: SocketAddr,
+    bus: Arc<MemoryBus>,
+    meter: Arc<MemoryMeter>,
+}
+
+async fn open(limits: HttpLimits) -> Door {
+    let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
+    let door = HttpDoor {
+        bus: bus.clone(),
+        feeds: Arc::new(MemoryFeeds::default()),
+        admission: Admission::new(64 << 20),
+        limits: limits.clone(),
+        metrics: meter.clone(),
+        elastic_version: "9.1.4".parse().unwrap(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, router(door), limits, CancellationToken::new()));
+    Door { address, bus, meter }
+}
+
+impl Door {
+    async fn ask(&self, line: &str, headers: &str, body: impl AsRef<[u8]>) -> Answer {
+        let body = body.as_ref();
+        let mut request = format!(
+            "{line} HTTP/1.1\r\nHost: soc.example\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        exchange(self.address, &request).await
+    }
+
+    async fn bulk(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.ask("POST /_bulk", &dijon(), body).await
+    }
+
+    /// The ids that the events of what is on the bus have.
+    fn ids(&self) -> Vec<String> {
+        (0..)
+            .zip(self.bus.records())
+            .map(|(offset, record)| {
+                EventId::of(self.bus.id(), 0, offset, record.received).to_string()
+            })
+            .collect()
+    }
+}
+
+fn statuses(answer: &Answer) -> Vec<u64> {
+    let items = answer.json()["items"].as_array().unwrap().clone();
+    items
+        .iter()
+        .map(|item| item.as_object().unwrap().values().next().unwrap()["status"].as_u64().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn bulk_answers_item_by_item_once_they_are_durable() {
+    let door = open(HttpLimits { record_bytes_max: 30, ..HttpLimits::default() }).await;
+    let large = "x".repeat(31);
+    let body = format!(
+        "{{\"create\":{{\"_index\":\"winlogbeat-9\"}}}}\n{{\"a\":1}}\n\
+         {{\"index\":{{\"_id\":\"mine\"}}}}\nnot json {{\n\
+         {{\"delete\":{{\"_id\":\"mine\"}}}}\n\
+         {{\"create\":{{}}}}\n\"{large}\"\n\
+         {{\"create\":{{}}}}\n{{\"b\":2}}\n"
+    );
+    for (line, headers, body) in [
+        ("POST /_bulk", String::new(), body.clone().into_bytes()),
+        ("PUT /logs-x/_bulk?filter_path=errors", String::new(), body.clone().into_bytes()),
+        ("POST /_bulk", "Content-Encoding: gzip\r\n".to_owned(), gzip(body.as_bytes())),
+    ] {
+        door.bus.payloads.lock().unwrap().clear();
+        let answer = door.ask(line, &format!("{}{headers}", dijon()), body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("x-elastic-product"), "Elasticsearch");
+        assert_eq!(statuses(&answer), [201, 201, 400, 413, 201]);
+        assert_eq!(door.bus.raws(), ["{\"a\":1}", "not json {", "{\"b\":2}"]);
+        let (answer, ids) = (answer.json(), door.ids());
+        assert_eq!(answer["errors"], true);
+        assert_eq!(answer["items"][0]["create"]["_id"], ids[0].as_str());
+        assert_eq!(answer["items"][0]["create"]["_index"], "winlogbeat-9");
+        assert_eq!(answer["items"][1]["index"]["_id"], "mine");
+        assert_eq!(answer["items"][4]["create"]["_id"], ids[2].as_str());
+        assert!(
+            answer["items"][3]["create"]["error"]["reason"].as_str().unwrap().contains("30 bytes")
+        );
+    }
+    let all_good = door.bulk("{\"create\":{}}\n{\"a\":1}\n").await.json();
+    assert_eq!(all_good["errors"], false);
+    assert_eq!(door.bulk("").await.json()["items"], json!([]));
+    assert_eq!(door.meter.rejected("record-too-large"), 3);
+}
+
+#[tokio::test]
+async fn bulk_refuses_in_the_words_its_clients_know() {
+    let door = open(HttpLimits::default()).await;
+    let error = |answer: &Answer| answer.json()["error"]["type"].as_str().unwrap().to_owned();
+    let pair = "{\"create\":{}}\n{\"a\":1}\n";
+
+    let answer = door.ask("POST /_bulk", "", pair).await;
+    assert_eq!((answer.status, error(&answer).as_str()), (401, "security_exception"));
+    assert_eq!(answer.header("www-authenticate"), "Basic realm=\"feed\"");
+    assert_eq!(answer.header("x-elastic-product"), "Elasticsearch");
+    let answer = door.ask("POST /_bulk", "Authorization: ApiKey nonsense\r\n", pair).await;
+    assert_eq!(answer.status, 401);
+
+    let answer = door.bulk("{\"create\":{}}\n{\"a\":1}\nnonsense\n{}\n").await;
+    assert_eq!((answer.status, error(&answer).as_str()), (400, "illegal_argument_exception"));
+    assert!(answer.json()["error"]["reason"].as_str().unwrap().contains("line 3: "), "{answer:?}");
+    assert_eq!(door.bus.raws(), Vec::<String>::new());
+
+    door.bus.set_full(true);
+    let answer = door.bulk(pair).await;
+    assert_eq!((answer.status, error(&answer).as_str()), (429, "es_rejected_execution_exception"));
+    assert_eq!(answer.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn bulk_says_which_items_a_full_bus_took() {
+    let limits = HttpLimits { append_records_max: 2, ..HttpLimits::default() };
+    let door = open(limits).await;
+    door.bus.full_after_appends.store(1, Ordering::SeqCst);
+    let answer = door.bulk("{\"create\":{}}\n{\"a\":1}\n".repeat(5)).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (200, "5"), "{answer:?}");
+    assert_eq!(statuses(&answer), [201, 201, 429, 429, 429]);
+    assert_eq!(door.bus.raws().len(), 2);
+}
+
+#[tokio::test]
+async fn what_elasticsearchs_clients_ask_first_is_answered_to_who_has_a_key() {
+    let door = open(HttpLimits::default()).await;
+    // `beats:KEY` as Beats send it.
+    let basic = format!("Authorization: ApiKey {DIJON_KEY}\r\n");
+    // An answer to HEAD has a length and no body.
+    for (headers, status) in [(basic.as_str(), "200"), ("", "401")] {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        let request =
+            format!("HEAD / HTTP/1.1\r\nHost: soc.example\r\n{headers}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("x-elastic-product: Elasticsearch"), "{answer}");
+    }
+    let about = door.ask("GET /", &basic, "").await;
+    assert_eq!(about.json()["version"]["number"], "9.1.4");
+    assert_eq!(about.json()["tagline"], "You Know, for Search");
+    for line in [
+        "GET /_license",
+        "GET /_xpack",
+        "GET /_cluster/health",
+        "GET /_cat/health",
+        "GET /_nodes/_all/http",
+        "PUT /_index_template/winlogbeat-9.1.4",
+        "GET /_ilm/policy/winlogbeat",
+        "PUT /_ilm/policy/winlogbeat",
+        "PUT /_data_stream/winlogbeat-9.1.4",
+        "PUT /_ingest/pipeline/x",
+        "GET /_logstash/pipeline",
+    ] {
+        let body = if line.starts_with("PUT") { "{}" } else { "" };
+        let answer = door.ask(line, &basic, body).await;
+        assert_eq!(answer.status, 200, "{line}: {answer:?}");
+        assert_eq!(answer.header("x-elastic-product"), "Elasticsearch", "{line}");
+        assert_eq!(door.ask(line, "", body).await.status, 401, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_intake_takes_every_shape_and_tells_the_events_ids() {
+    let door = open(HttpLimits::default()).await;
+    let head = format!("X-SEKOIAIO-INTAKE-KEY: {DIJON_KEY}\r\n");
+    let query = format!("intake_key={DIJON_KEY}");
+    let labelled = |json: &str| format!("{{\"intake_key\":{DIJON_KEY:?},{json}}}");
+    for (line, headers, body, raws) in [
+        (
+            "POST /plain".to_owned(),
+            head.as_str(),
+            "[1:0] info: A IN\n".to_owned(),
+            &["[1:0] info: A IN"][..],
+        ),
+        (format!("POST /plain?{query}"), "", "a".to_owned(), &["a"]),
+        ("POST /plain/batch".to_owned(), head.as_str(), "a\nb\n".to_owned(), &["a", "b"]),
+        (
+            "POST /jsons?status_code=200".to_owned(),
+            head.as_str(),
+            "[\"a\\n\", {\"b\": 1}]".to_owned(),
+            &["a\n", "{\"b\": 1}"],
+        ),
+        (
+            format!("POST /jsons?path=$.p.q&{query}"),
+            "",
+            "{\"p\":{\"q\":[{\"b\":1}]}}".to_owned(),
+            &["{\"b\":1}"],
+        ),
+        ("POST /".to_owned(), "", labelled("\"json\":\"{\\\"k\\\":1}\""), &["{\"k\":1}"]),
+        ("POST /".to_owned(), head.as_str(), "{\"json\":\"a\"}".to_owned(), &["a"]),
+        ("POST /batch".to_owned(), "", labelled("\"jsons\":[\"a\",\"b\"]"), &["a", "b"]),
+        ("POST /array".to_owned(), "", format!("[{}]", labelled("\"json\":\"a\"")), &["a"]),
+    ] {
+        door.bus.payloads.lock().unwrap().clear();
+        let answer = door.ask(&line, headers, body).await;
+        assert_eq!(answer.status, 200, "{line}: {answer:?}");
+        assert_eq!(door.bus.raws(), raws, "{line}");
+        assert!(door.bus.records().iter().all(|record| record.feed.as_str() == "dijon-endpoints"));
+        let (answer, ids) = (answer.json(), door.ids());
+        match line.starts_with("POST /plain?") || line == "POST /plain" || line == "POST /" {
+            true => assert_eq!(answer, json!({ "event_id": ids[0] }), "{line}"),
+            false => assert_eq!(answer, json!({ "event_ids": ids }), "{line}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_intake_parts_the_events_of_several_feeds() {
+    let door = open(HttpLimits { record_bytes_max: 8, ..HttpLimits::default() }).await;
+    let event = |key: &str, json: &str| json!({ "intake_key": key, "json": json });
+    let body = json!([
+        event(DIJON_KEY, "d1"),
+        event(TALANT_KEY, "t1"),
+        event(TALANT_KEY, "too long to take"),
+        event(DIJON_KEY, "d2"),
+    ]);
+    let answer = door.ask("POST /array", "", body.to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let taken: Vec<_> =
+        door.bus.records().iter().map(|r| (r.commune.to_string(), r.raw.clone())).collect();
+    assert_eq!(
+        taken,
+        [("dijon", "d1"), ("dijon", "d2"), ("talant", "t1")]
+            .map(|(commune, raw)| (commune.to_owned(), raw.into()))
+    );
+    // The ids stand in the order of the body, whichever feed went first.
+    let (answer, ids) = (answer.json(), door.ids());
+    assert_eq!(answer["event_ids"], json!([ids[0], ids[2], ids[1]]));
+    assert_eq!(answer["rejected"][0]["record"], 2);
+    assert_eq!(door.meter.accepted("talant-phones"), (1, 2));
+
+    // One wrong key, and nothing of the body is taken.
+    door.bus.payloads.lock().unwrap().clear();
+    let body = json!([event(DIJON_KEY, "d1"), event("nobody's", "x")]);
+    let answer = door.ask("POST /array", "", body.to_string()).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(door.bus.raws(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_intake_refuses_what_it_cannot_take() {
+    let door = open(HttpLimits::default()).await;
+    let head = format!("X-SEKOIAIO-INTAKE-KEY: {DIJON_KEY}\r\n");
+    for (line, headers, body, status, part) in [
+        ("POST /plain", "", "a", 401, "feed's key"),
+        ("POST /plain?intake_key=wrong", "", "a", 401, "opens no feed"),
+        ("POST /plain?intake_key=wrong", head.as_str(), "a", 401, "feed's key"),
+        ("POST /jsons", head.as_str(), "{}", 400, "an array of events"),
+        ("POST /jsons?path=a[0]", head.as_str(), "[]", 400, "path"),
+        ("POST /", "", "{\"json\":1}", 401, "feed's key"),
+        ("POST /batch", head.as_str(), "{}", 400, "jsons"),
+        ("POST /array", head.as_str(), "{}", 400, "expected"),
+    ] {
+        let answer = door.ask(line, headers, body).await;
+        assert_eq!(answer.status, status, "{line}: {answer:?}");
+        let detail = answer.json()["detail"].clone();
+        assert!(detail.as_str().unwrap().contains(part), "{line}: {detail}");
+    }
+    assert_eq!(door.bus.raws(), Vec::<String>::new());
+    door.bus.set_full(true);
+    let answer = door.ask("POST /plain", &head, "a").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
+    let _: Value = answer.json();
+}

@@ -1,0 +1,170 @@
+//! Real shippers against the real doors: what they send is taken, durable and found.
+//!
+//! Each says aloud where its shipper is not installed, and how to get it; `.ci/run` has them all.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod support;
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use support::Centre;
+
+/// How long a shipper may take until what it sent is found.
+const FOUND_MAX: Duration = Duration::from_secs(60);
+
+/// The Python that has the clients: `TEST_PYTHON`, else `python3`.
+fn python() -> String {
+    std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+/// The events that a query finds.
+fn hunted(centre: &Centre, query: &str) -> Vec<serde_json::Value> {
+    let output = centre.run(&["hunt", query, "--limit", "1000", "-o", "json"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits until the query finds exactly so many events.
+#[track_caller]
+fn wait_for(centre: &Centre, query: &str, count: usize) {
+    let until = Instant::now() + FOUND_MAX;
+    loop {
+        let len = hunted(centre, query).len();
+        if len == count {
+            return;
+        }
+        assert!(len < count, "{query} finds {len} events, more than the {count} that were sent");
+        assert!(Instant::now() < until, "{query} finds {len} of {count}\n{}", centre.log());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn elasticsearchs_python_client_delivers() {
+    let installed = Command::new(python()).args(["-c", "import elasticsearch"]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: elasticsearchs_python_client_delivers: {} has no module elasticsearch \
+             (python3 -m venv V && V/bin/pip install elasticsearch, then TEST_PYTHON=V/bin/python)",
+            python()
+        );
+        return;
+    }
+    let mut centre = Centre::new("");
+    centre.start();
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    let output = Command::new(python())
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/elastic_bulk.py"))
+        .args([&centre.ingest, &key, "700", "elastic-python"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}\n{}", centre.log());
+    wait_for(&centre, "process.command_line:elastic-python", 700);
+    centre.stop();
+}
+
+/// An rsyslog that ends with the test.
+struct Rsyslog(Child);
+
+impl Drop for Rsyslog {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn rsyslogs_omelasticsearch_delivers() {
+    let module =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+            .iter()
+            .map(|lib| std::path::Path::new(lib).join("rsyslog/omelasticsearch.so"))
+            .find(|path| path.exists());
+    if module.is_none() {
+        eprintln!(
+            "skipped: rsyslogs_omelasticsearch_delivers: no omelasticsearch \
+             (apt-get install rsyslog rsyslog-elasticsearch)"
+        );
+        return;
+    }
+    let mut centre = Centre::new("");
+    centre.start();
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    let port = centre.ingest.rsplit_once(':').unwrap().1;
+    let lines: String = (0..50)
+        .map(|n| {
+            let event = support::process_event("PC-7", &format!("by-rsyslog {n}"));
+            format!("{event}\n")
+        })
+        .collect();
+    fs::write(centre.path("events.log"), lines).unwrap();
+    let dir = centre.dir.path().display();
+    let config = format!(
+        r#"global(workDirectory="{dir}")
+module(load="imfile" mode="polling" pollingInterval="1")
+module(load="omelasticsearch")
+template(name="raw" type="string" string="%msg%")
+input(type="imfile" file="{dir}/events.log" tag="events:")
+action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" uid="rsyslog" pwd="{key}"
+       bulkmode="on" searchIndex="logs" template="raw" errorfile="{dir}/errors.json"
+       action.resumeRetryCount="-1")
+"#
+    );
+    fs::write(centre.path("rsyslog.conf"), config).unwrap();
+    let child = Command::new("rsyslogd")
+        .args(["-n", "-f"])
+        .arg(centre.path("rsyslog.conf"))
+        .arg("-i")
+        .arg(centre.path("rsyslog.pid"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(centre.path("rsyslog.err")).unwrap())
+        .spawn()
+        .unwrap();
+    let _rsyslog = Rsyslog(child);
+    wait_for(&centre, "process.command_line:by-rsyslog", 50);
+    let errors = fs::read_to_string(centre.path("errors.json")).unwrap_or_default();
+    assert_eq!(errors, "");
+}
+
+#[test]
+fn curl_reaches_the_intakes_paths() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: curl_reaches_the_intakes_paths: no curl (apt-get install curl)");
+        return;
+    }
+    let mut centre = Centre::new("");
+    centre.start();
+    let key = centre.onboard("talant", "talant-phones", "windows");
+    let events: String = (0..3)
+        .map(|n| format!("{}\n", support::process_event("PC-1", &format!("by-intake {n}"))))
+        .collect();
+    fs::write(centre.path("events.txt"), events).unwrap();
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--fail-with-body", "-X", "POST"])
+        .args(["-H", &format!("X-SEKOIAIO-INTAKE-KEY: {key}"), "--data-binary"])
+        .arg(format!("@{}", centre.path("events.txt").display()))
+        .arg(format!("{}/plain/batch", centre.ingest))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ids = answer["event_ids"].as_array().unwrap();
+    assert_eq!(ids.len(), 3, "{answer}");
+    wait_for(&centre, "process.command_line:by-intake", 3);
+    // The ids are those under which the events are found.
+    let mut told: Vec<_> = ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    let mut known: Vec<_> = hunted(&centre, "process.command_line:by-intake")
+        .iter()
+        .map(|event| event["event"]["id"].as_str().unwrap().to_owned())
+        .collect();
+    told.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(told, known);
+    centre.stop();
+}
