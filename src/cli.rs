@@ -94,6 +94,9 @@ pub(crate) enum Command {
     /// Look at detection rules
     #[command(subcommand)]
     Rules(Rules),
+    /// List, check and try formats
+    #[command(subcommand)]
+    Format(Format),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Config),
@@ -187,6 +190,36 @@ pub(crate) struct Decode {
     /// NDJSON, JSON or EVTX; plain, gzip or zstd; `-` is stdin
     #[arg(default_value = "-", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+  jacquemart format list
+  jacquemart format check ma-commune.toml
+  jacquemart format try ma-commune.toml records.log
+
+The language of formats is described in docs/formats.md.")]
+pub(crate) enum Format {
+    /// The formats that feeds may have
+    List,
+    /// Check a format's file; every mistake with its line
+    Check {
+        /// TOML files
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Decode records with a format: each event, and the keys that the format does not read
+    Try {
+        /// A format's file, or the name of a known format
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        format: String,
+        /// NDJSON, lines of text, JSON or EVTX; plain, gzip or zstd; `-` is stdin
+        #[arg(default_value = "-", value_name = "RECORDS", value_hint = ValueHint::FilePath)]
+        records: PathBuf,
+        /// Records at most
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,10 @@ use std::{
 };
 
 use event::FeedId;
-use ingest::collect::http::ElasticVersion;
+use ingest::{
+    collect::http::ElasticVersion,
+    formats::{FormatError, Formats},
+};
 use serde::{Deserialize, Serialize};
 
 /// The file that is read where none is named and it is there.
@@ -37,6 +40,9 @@ pub(crate) struct Config {
     pub(crate) database: String,
     /// `file:///…`; empty is `<data_dir>/splits`.
     pub(crate) splits: String,
+    /// A folder of formats of one's own, over the built-in ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) formats_dir: Option<PathBuf>,
     pub(crate) journal: Journal,
     pub(crate) ingest: Ingest,
     pub(crate) detect: Detect,
@@ -53,6 +59,7 @@ impl Default for Config {
             bus: String::new(),
             database: String::new(),
             splits: String::new(),
+            formats_dir: None,
             journal: Journal::default(),
             ingest: Ingest::default(),
             detect: Detect::default(),
@@ -322,6 +329,11 @@ pub(crate) enum ConfigError {
 }
 
 impl Config {
+    /// The formats that are known.
+    pub(crate) fn formats(&self) -> Result<Formats, FormatError> {
+        self.formats_dir.as_deref().map_or_else(|| Ok(Formats::builtin()), Formats::with_folder)
+    }
+
     /// Reads the file, the environment and `sets` (`key=value`), later ones over earlier ones.
     pub(crate) fn load(
         file: Option<&Path>,

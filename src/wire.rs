@@ -63,7 +63,8 @@ impl Wired {
         let metrics = Arc::new(Metrics::new().context("failed to register metrics")?);
         let requests =
             RequestMetrics::register(&metrics.registry).context("failed to register metrics")?;
-        let formats = Arc::new(Formats::builtin());
+        let formats = config.formats().map_err(|error| Failure::usage(error.to_string()))?;
+        let formats = Arc::new(formats);
         let decode: Arc<dyn Decode> = Arc::clone(&formats) as _;
         let ruleset = rules::compile(config.rules.builtin, &config.rules.paths);
         metrics.rules.set(i64::try_from(ruleset.rules().len()).unwrap_or(i64::MAX));

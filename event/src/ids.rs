@@ -19,16 +19,22 @@ pub struct InvalidId {
 
 const SLUG_RULE: &str = "1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit";
 
-fn is_slug(text: &str) -> bool {
+/// Formats are known by other products' names too, which have `_` and `.` in them.
+const NAME_RULE: &str =
+    "1 to 63 of a-z, 0-9, '-', '_' and '.', beginning and ending with a letter or digit";
+
+fn is_slug(text: &str, rule: &str) -> bool {
+    let inner: &[u8] = if rule == NAME_RULE { b"-_." } else { b"-" };
     let bytes = text.as_bytes();
+    let is_edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=63).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
-        && bytes[0] != b'-'
-        && bytes[bytes.len() - 1] != b'-'
+        && bytes.iter().all(|byte| is_edge(*byte) || inner.contains(byte))
+        && is_edge(bytes[0])
+        && is_edge(bytes[bytes.len() - 1])
 }
 
 macro_rules! slug {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -36,10 +42,10 @@ macro_rules! slug {
         impl $name {
             /// Checks and wraps a slug.
             pub fn new(text: &str) -> Result<Self, InvalidId> {
-                if is_slug(text) {
+                if is_slug(text, $rule) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(InvalidId { what: $what, text: text.chars().take(80).collect(), rule: SLUG_RULE })
+                    Err(InvalidId { what: $what, text: text.chars().take(80).collect(), rule: $rule })
                 }
             }
 
@@ -79,15 +85,15 @@ macro_rules! slug {
 
 slug! {
     /// A tenant: one commune, or the Métropole itself. ECS `organization.id`.
-    CommuneId, "commune id"
+    CommuneId, "commune id", SLUG_RULE
 }
 slug! {
     /// A commune's configured source, unique in the installation.
-    FeedId, "feed id"
+    FeedId, "feed id", SLUG_RULE
 }
 slug! {
     /// The decoder of one vendor shape, e.g. `windows` or `pradeo-mtd`.
-    FormatName, "format name"
+    FormatName, "format name", NAME_RULE
 }
 
 macro_rules! uuid_id {

@@ -23,6 +23,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
                     )));
                 }
             }
+            config.formats().map_err(|error| Failure::usage(error.to_string()))?;
             print::outln!(
                 "the configuration can be used; data is kept in {}",
                 config.data_dir.display()

@@ -9,7 +9,10 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::offline::{self, Origin};
-use crate::{Exit, Failure, cli::Decode};
+use crate::{
+    Exit, Failure,
+    cli::{Decode, Global},
+};
 
 /// Records that are decoded at once.
 const BATCH_RECORDS: usize = 2_000;
@@ -17,8 +20,8 @@ const BATCH_RECORDS: usize = 2_000;
 /// A record to decode, or why there is none where one should be.
 type Input = (u64, Result<Bytes, (Bytes, String)>);
 
-pub(crate) fn run(args: Decode) -> Result<Exit, Failure> {
-    let formats = Formats::builtin();
+pub(crate) fn run(global: &Global, args: Decode) -> Result<Exit, Failure> {
+    let formats = offline::formats(global)?;
     offline::known_format(&formats, &args.format)?;
     let capture = Capture::open(&args.file)?;
     let mut out = BufWriter::new(io::stdout().lock());

@@ -20,8 +20,8 @@ use crate::{Exit, Failure, cli::Detect, rules};
 /// Events that are matched at once.
 const BATCH_EVENTS: usize = 2_000;
 
-pub(crate) fn run(args: Detect) -> Result<Exit, Failure> {
-    let formats = Formats::builtin();
+pub(crate) fn run(global: &Global, args: Detect) -> Result<Exit, Failure> {
+    let formats = offline::formats(global)?;
     offline::known_format(&formats, &args.format)?;
     for path in &args.rules {
         if !path.exists() {

@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod detect;
 pub(crate) mod feed;
+pub(crate) mod format;
 pub(crate) mod hunt;
 pub(crate) mod incident;
 mod offline;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use event::{BusId, CommuneId, Decode as _, Event, EventId, FeedId, FormatName, Record, Timestamp};
 use ingest::formats::Formats;
 
-use crate::Failure;
+use super::load_config;
+use crate::{Failure, cli::Global};
 
 /// Where records of a file seem to come from.
 pub(crate) struct Origin {
@@ -43,6 +44,11 @@ impl Origin {
         let (record, id) = self.record(file, number, raw);
         formats.decode(record, id)
     }
+}
+
+/// The formats of the configuration.
+pub(crate) fn formats(global: &Global) -> Result<Formats, Failure> {
+    load_config(global)?.formats().map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// Refuses a format that does not exist, naming those that do.

@@ -425,11 +425,15 @@ impl CloudFunnel {
 }
 
 impl Format for CloudFunnel {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "sentinelone-cloud-funnel"
     }
 
-    fn describe(&self) -> &'static str {
+    fn aliases(&self) -> Vec<&str> {
+        vec!["cloud_funnel2.0"]
+    }
+
+    fn describe(&self) -> &str {
         "SentinelOne Cloud Funnel 2: endpoint telemetry as flat JSON"
     }
 

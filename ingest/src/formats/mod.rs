@@ -6,6 +6,7 @@
 //! is dropped. Ignored: where the record came from, and what rules make of it.
 
 mod cloud_funnel;
+mod declared;
 mod json;
 mod mapping;
 mod pradeo;
@@ -14,10 +15,11 @@ mod sheet;
 mod text;
 mod windows;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap, path::Path, sync::Arc};
 
 use event::{Decode, Event, EventBuilder, EventId, Record};
 
+pub use self::declared::{Declared, FormatError, Problem};
 use self::{json::Json, sheet::Sheet};
 
 /// The decoder of one vendor shape.
@@ -25,44 +27,88 @@ use self::{json::Json, sheet::Sheet};
 /// Total and pure, as [`Decode`] is: one event for every record, the same each time.
 pub trait Format: Send + Sync {
     /// What feeds call it, e.g. `windows`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+
+    /// Other names that feeds may call it by, e.g. those of another product's catalogue.
+    fn aliases(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// What it takes, in one line, for people who choose a format.
-    fn describe(&self) -> &'static str;
+    fn describe(&self) -> &str;
 
     /// The event that the builder's record stands for.
     fn decode(&self, builder: EventBuilder) -> Event;
+
+    /// Keys of `raw` that the format does not read, with a value of each: they are kept under
+    /// the vendor's namespace only. `None` where the format cannot tell.
+    fn unread(&self, raw: &[u8]) -> Option<Vec<(String, String)>> {
+        let _ = raw;
+        None
+    }
 }
 
 /// The formats that this program knows.
 pub struct Formats {
-    /// Few, so a search is as fast as a map.
-    formats: Vec<Box<dyn Format>>,
+    /// Those found first go before others of the same name.
+    formats: Vec<Arc<dyn Format>>,
+    /// Place by name and alias.
+    places: HashMap<String, usize>,
 }
 
 impl Formats {
     /// All formats that are built in.
     pub fn builtin() -> Self {
-        Self {
-            formats: vec![
-                Box::new(windows::Windows::new()),
-                Box::new(cloud_funnel::CloudFunnel::new()),
-                Box::new(sentinelone::SentinelOne::new()),
-                Box::new(pradeo::Pradeo::new()),
-            ],
+        let mut formats: Vec<Arc<dyn Format>> = vec![
+            Arc::new(windows::Windows::new()),
+            Arc::new(cloud_funnel::CloudFunnel::new()),
+            Arc::new(sentinelone::SentinelOne::new()),
+            Arc::new(pradeo::Pradeo::new()),
+        ];
+        formats.extend(declared::builtin().iter().map(|format| Arc::clone(format) as _));
+        Self::of(formats)
+    }
+
+    /// The built-in formats and those declared in `folder`, which go before built-in ones of
+    /// the same name.
+    pub fn with_folder(folder: &Path) -> Result<Self, FormatError> {
+        let mut formats: Vec<Arc<dyn Format>> =
+            declared::folder(folder)?.into_iter().map(|format| format as _).collect();
+        formats.extend(Self::builtin().formats);
+        Ok(Self::of(formats))
+    }
+
+    /// These and `format`, which goes before another of the same name.
+    pub fn with(mut self, format: Declared) -> Self {
+        self.formats.insert(0, Arc::new(format));
+        Self::of(self.formats)
+    }
+
+    fn of(formats: Vec<Arc<dyn Format>>) -> Self {
+        let mut places = HashMap::new();
+        for (place, format) in formats.iter().enumerate() {
+            places.entry(format.name().to_owned()).or_insert(place);
         }
+        // An alias never hides a name.
+        for (place, format) in formats.iter().enumerate() {
+            for alias in format.aliases() {
+                places.entry(alias.to_owned()).or_insert(place);
+            }
+        }
+        Self { formats, places }
     }
 
     /// Their names, sorted.
-    pub fn names(&self) -> Vec<&'static str> {
+    pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.formats.iter().map(|format| format.name()).collect();
         names.sort_unstable();
+        names.dedup();
         names
     }
 
-    /// The format called `name`.
+    /// The format called `name`, or known by it.
     pub fn get(&self, name: &str) -> Option<&dyn Format> {
-        self.formats.iter().find(|format| format.name() == name).map(AsRef::as_ref)
+        self.places.get(name).map(|place| &*self.formats[*place])
     }
 }
 

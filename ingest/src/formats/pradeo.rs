@@ -20,11 +20,11 @@ impl Pradeo {
 }
 
 impl Format for Pradeo {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "pradeo-mtd"
     }
 
-    fn describe(&self) -> &'static str {
+    fn describe(&self) -> &str {
         "PRADEO Mobile Threat Defense: notifications as JSON"
     }
 

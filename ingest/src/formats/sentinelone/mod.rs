@@ -33,11 +33,11 @@ impl SentinelOne {
 }
 
 impl Format for SentinelOne {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "sentinelone"
     }
 
-    fn describe(&self) -> &'static str {
+    fn describe(&self) -> &str {
         "SentinelOne console: threats, activities and custom rules' alerts of the management API"
     }
 

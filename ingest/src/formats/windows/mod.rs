@@ -151,11 +151,15 @@ impl Windows {
 }
 
 impl Format for Windows {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "windows"
     }
 
-    fn describe(&self) -> &'static str {
+    fn aliases(&self) -> Vec<&str> {
+        vec!["winlogbeat"]
+    }
+
+    fn describe(&self) -> &str {
         "Windows events of any channel, as JSON of NXLog, Winlogbeat, EVTX dumps or forwarded \
          events"
     }
