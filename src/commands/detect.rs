@@ -15,7 +15,11 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::offline::{self, Origin};
-use crate::{Exit, Failure, cli::Detect, rules};
+use crate::{
+    Exit, Failure,
+    cli::{Detect, Global},
+    rules,
+};
 
 /// Events that are matched at once.
 const BATCH_EVENTS: usize = 2_000;

@@ -105,7 +105,7 @@ pub(super) fn read_leef<'t>(text: &'t str, record: &mut Record<'_, 't>) -> Resul
     for pair in rest.split(delimiter) {
         match pair.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
-                record.add_text(key.trim(), value.trim())
+                record.add_text(key.trim(), value.trim());
             }
             _ if pair.trim().is_empty() => {}
             _ => record.add_text("unparsed", pair.trim()),
