@@ -21,6 +21,7 @@ pub mod eval;
 mod expr;
 mod filter;
 mod fold;
+pub mod indicators;
 mod load;
 mod logsource;
 mod logsource_tables;

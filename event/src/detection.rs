@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommuneId, DetectionId, EventId, FeedId, FormatName, Level, Timestamp};
+use crate::{CommuneId, DetectionId, EventId, FeedId, FormatName, IndicatorRef, Level, Timestamp};
 
 /// The rule that fired, as it was when it fired. ECS `rule.*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct Detection {
     pub entities: Vec<Entity>,
     /// What satisfied the rule, sorted.
     pub matched: Vec<MatchedField>,
+    /// The indicator of compromise that the event carries, where it is one that fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indicator: Option<IndicatorRef>,
     /// The normalised event as it was, `event.original` included.
     pub event: serde_json::Value,
     /// The values that correlations read, under the names they use; empty where none reads

@@ -170,7 +170,7 @@ uuid_id! {
     SplitId, "split id"
 }
 
-fn hash16(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
+pub(crate) fn hash16(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
     let mut hasher = Sha256::new();
     hasher.update(domain.as_bytes());
     for part in parts {
@@ -182,7 +182,7 @@ fn hash16(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
     out
 }
 
-fn stamp(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
+pub(crate) fn stamp(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
     bytes[6] = (bytes[6] & 0x0f) | (version << 4);
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     bytes

@@ -13,6 +13,7 @@ mod event;
 mod feed;
 mod field;
 mod ids;
+mod indicator;
 mod json;
 mod level;
 mod record;
@@ -30,6 +31,7 @@ pub use field::{FIELDS_MAX, FieldId, Namespace, fields};
 pub use ids::{
     BusId, CommuneId, DetectionId, EventId, FeedId, FormatName, IncidentId, InvalidId, SplitId,
 };
+pub use indicator::{Indicator, IndicatorRef, IndicatorType, Tlp};
 pub use level::Level;
 pub use record::{Record, RecordError};
 pub use signal::{Contribution, Signal};

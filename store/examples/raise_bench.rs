@@ -110,6 +110,7 @@ fn detection(n: u64, communes: u64) -> std::result::Result<Detection, event::Inv
         matched: Vec::new(),
         values: Vec::new(),
         correlation: None,
+        indicator: None,
         event: json!({
             "event": {"original": format!("{n} {}", "raw record, escaped as JSON: \"x\" ".repeat(70))},
             "process": {"command_line": format!("cmd.exe /c {n} {}", "argument ".repeat(200))},

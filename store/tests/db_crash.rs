@@ -46,6 +46,7 @@ fn detection(offset: u64) -> Detection {
         matched: Vec::new(),
         values: Vec::new(),
         correlation: None,
+        indicator: None,
         event: serde_json::json!({"event": {"original": "x".repeat(2_000)}}),
     }
 }

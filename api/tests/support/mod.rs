@@ -237,6 +237,7 @@ pub(crate) fn a_detection(event: &Event, rule: &str, level: Level) -> Detection 
             name: format!("{}-host", event.commune()),
         }],
         matched: Vec::new(),
+        indicator: None,
         event: event.to_json(),
         values: Vec::new(),
         correlation: None,

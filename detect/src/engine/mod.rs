@@ -244,6 +244,7 @@ fn detection(found: &Match, event: &Event, now: Timestamp) -> Detection {
         detected: now,
         entities: entities(event),
         matched: found.matched.clone(),
+        indicator: None,
         event: event.to_json(),
         values: Vec::new(),
         correlation: None,

@@ -121,6 +121,7 @@ fn detection(commune_id: &str, n: u64, entities: &[Entity]) -> Detection {
         matched: Vec::new(),
         values: Vec::new(),
         correlation: None,
+        indicator: None,
         event: json!({"event": {"original": format!("é\u{0}\"{n}"), "id": event_id}}),
     }
 }
