@@ -5,5 +5,6 @@ pub mod capture;
 pub mod collect;
 mod feeds;
 pub mod formats;
+pub mod intel;
 
 pub use feeds::Feeds;
