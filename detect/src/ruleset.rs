@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use event::{Detection, Event, Timestamp};
 
-use crate::{Engine, Loaded, Refusal, Rule};
+use crate::{
+    Engine, Loaded, Refusal, Rule,
+    indicators::{IndicatorSet, in_order},
+};
 
 /// What a centre detects with at one moment. Immutable; a clone shares its parts.
 #[derive(Clone, Debug)]
@@ -17,12 +20,14 @@ pub struct Ruleset {
     engine: Arc<Engine>,
     /// What did not load.
     refused: Arc<[Refusal]>,
+    indicators: Arc<IndicatorSet>,
 }
 
 /// What matching a batch came to.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// In the order of the events, then of the rules' ids.
+    /// In the order of the events, then of the rules' ids; an event's indicators after its rules,
+    /// by type, value and source.
     pub detections: Vec<Detection>,
 }
 
@@ -30,7 +35,22 @@ impl Ruleset {
     /// Compiles what was loaded. Takes as long as compiling all rules does, so it is nothing for
     /// a thread that others wait for.
     pub fn compile(loaded: Loaded) -> Self {
-        Self { engine: Arc::new(Engine::new(loaded.rules)), refused: loaded.refused.into() }
+        Self {
+            engine: Arc::new(Engine::new(loaded.rules)),
+            refused: loaded.refused.into(),
+            indicators: Arc::default(),
+        }
+    }
+
+    /// The same with these indicators.
+    #[must_use]
+    pub fn with_indicators(&self, indicators: Arc<IndicatorSet>) -> Self {
+        Self { indicators, ..self.clone() }
+    }
+
+    /// The indicators that events are compared with.
+    pub fn indicators(&self) -> &Arc<IndicatorSet> {
+        &self.indicators
     }
 
     /// The compiled detection rules.
@@ -51,6 +71,8 @@ impl Ruleset {
     /// Matches a batch on all threads of the current rayon pool. `now` becomes the detections'
     /// `detected`.
     pub fn detect(&self, events: &[Arc<Event>], now: Timestamp) -> Found {
-        Found { detections: self.engine.detect(events, now) }
+        let of_rules = self.engine.detect(events, now);
+        let of_indicators = self.indicators.detect(events, now);
+        Found { detections: in_order(events, of_rules, of_indicators) }
     }
 }

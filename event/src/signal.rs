@@ -164,6 +164,7 @@ mod tests {
             event: serde_json::json!({"a": 1}),
             values: c.values,
             correlation: None,
+            indicator: None,
         }
     }
 

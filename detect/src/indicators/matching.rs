@@ -93,6 +93,9 @@ impl IndicatorSet {
     /// The detections of a batch, matched on all threads of the current rayon pool, in the order
     /// of the events. `now` becomes their `detected`.
     pub fn detect(&self, events: &[Arc<Event>], now: Timestamp) -> Vec<Detection> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let found: Vec<Vec<Detection>> = events
             .par_iter()
             .with_min_len(TASK_EVENTS_MIN)
@@ -257,6 +260,29 @@ impl IndicatorSet {
             }
         }
     }
+}
+
+/// Detections of two kinds, each in the order of `events`, as one list in that order.
+pub(crate) fn in_order(
+    events: &[Arc<Event>],
+    first: Vec<Detection>,
+    second: Vec<Detection>,
+) -> Vec<Detection> {
+    if second.is_empty() {
+        return first;
+    }
+    let mut merged = Vec::with_capacity(first.len() + second.len());
+    let (mut first, mut second) = (first.into_iter().peekable(), second.into_iter().peekable());
+    for event in events {
+        let of_event = |detection: &Detection| detection.event_id == event.id();
+        while let Some(detection) = first.next_if(of_event) {
+            merged.push(detection);
+        }
+        while let Some(detection) = second.next_if(of_event) {
+            merged.push(detection);
+        }
+    }
+    merged
 }
 
 fn order(found: &IndicatorRef) -> (event::IndicatorType, &str, &str) {

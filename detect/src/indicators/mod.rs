@@ -16,5 +16,6 @@ mod set;
 
 pub use allow::AllowList;
 pub use fields::fields_of;
+pub(crate) use matching::in_order;
 pub use matching::{IndicatorHit, IndicatorScratch};
 pub use set::{IndicatorSet, IndicatorSetBuilder, Source, SourceId, Unusable, level_of};

@@ -24,7 +24,6 @@ const COLUMNS: &[(&str, &[&str])] = &[
 ];
 
 const VALUE: usize = 0;
-const TYPE: usize = 1;
 
 /// Whether the first line that is no comment names a column `value` and another one.
 pub(super) fn is_one(head: &[u8]) -> bool {

@@ -81,7 +81,8 @@ pub(super) fn shown(text: &str, max: usize) -> String {
     shown
 }
 
-/// Collects everything, for tests and small documents.
+/// Collects everything.
+#[cfg(test)]
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     pub(crate) indicators: Vec<(Option<String>, Indicator)>,
@@ -89,6 +90,7 @@ pub(crate) struct Collected {
     pub(crate) withdrawn: Vec<String>,
 }
 
+#[cfg(test)]
 impl Sink for Collected {
     fn indicator(&mut self, group: Option<&str>, indicator: Indicator) {
         self.indicators.push((group.map(str::to_owned), indicator));

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn attributes_for_detection_become_indicators() {
-        let attribute = |kind: &str, value: &str, more: Value| {
+        let attribute = |kind: &str, value: &str, more: &Value| {
             let mut attribute = json!({"uuid": format!("a-{value}"), "type": kind, "value": value, "to_ids": true, "timestamp": "1767225600"});
             attribute.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             attribute
@@ -171,18 +171,18 @@ mod tests {
             "uuid": "e-1", "info": "Campaign", "timestamp": "1767225600",
             "Tag": [{"name": "tlp:amber"}, {"name": "misp-galaxy:mitre-attack-pattern=\"Phishing - T1566\""}],
             "Attribute": [
-                attribute("domain", "evil.example", json!({"Tag": [{"name": "tlp:red"}]})),
-                attribute("ip-dst|port", "192.0.2.1|443", json!({"to_ids": "1"})),
-                attribute("domain", "not-marked.example", json!({"to_ids": false})),
-                attribute("domain", "deleted.example", json!({"deleted": "1"})),
-                attribute("mutex", "Global\\x", json!({})),
+                attribute("domain", "evil.example", &json!({"Tag": [{"name": "tlp:red"}]})),
+                attribute("ip-dst|port", "192.0.2.1|443", &json!({"to_ids": "1"})),
+                attribute("domain", "not-marked.example", &json!({"to_ids": false})),
+                attribute("domain", "deleted.example", &json!({"deleted": "1"})),
+                attribute("mutex", "Global\\x", &json!({})),
             ],
             "Object": [
                 {"name": "file", "Attribute": [
-                    attribute("filename|md5", "a.exe|00112233445566778899aabbccddeeff", json!({})),
-                    attribute("domain|ip", "two.example|192.0.2.2", json!({})),
+                    attribute("filename|md5", "a.exe|00112233445566778899aabbccddeeff", &json!({})),
+                    attribute("domain|ip", "two.example|192.0.2.2", &json!({})),
                 ]},
-                {"name": "file", "deleted": true, "Attribute": [attribute("domain", "gone.example", json!({}))]},
+                {"name": "file", "deleted": true, "Attribute": [attribute("domain", "gone.example", &json!({}))]},
             ],
         }}]});
         let options = Options { valid_for: Some(Duration::from_hours(24)), ..Options::default() };

@@ -213,15 +213,14 @@ impl Parser {
             return Ok(inner);
         }
         let (object, path) = self.path()?;
-        let mut operator = match self.next() {
+        let operator = match self.next() {
             Some(Token::Sign(sign)) => sign.to_owned(),
             Some(Token::Word(word)) => word,
             _ => return Err(format!("{object}: an operator is missing")),
         };
         if operator == "NOT" {
-            if let Some(Token::Word(word)) = self.next() {
-                operator = format!("NOT {word}");
-            }
+            // `=`, `IN`: whatever it is, what is denied is no value.
+            self.next();
         }
         Ok(Expr::Is(Comparison { object, path, operator, values: self.operands()? }))
     }

@@ -10,7 +10,7 @@ fn read_json(document: &serde_json::Value) -> Collected {
     sink
 }
 
-fn indicator(id: u32, pattern: &str, more: serde_json::Value) -> serde_json::Value {
+fn indicator(id: u32, pattern: &str, more: &serde_json::Value) -> serde_json::Value {
     let mut object = json!({
         "type": "indicator", "spec_version": "2.1", "id": format!("indicator--{id}"),
         "created": "2026-01-01T00:00:00Z", "modified": "2026-01-01T00:00:00Z",
@@ -38,7 +38,7 @@ fn a_bundle_gives_its_indicators_with_what_they_refer_to() {
         "type": "bundle", "id": "bundle--1", "objects": [
             {"type": "relationship", "id": "relationship--1", "relationship_type": "indicates",
              "source_ref": "indicator--1", "target_ref": "attack-pattern--1"},
-            indicator(1, "[domain-name:value = 'evil.example' OR ipv4-addr:value = '192.0.2.1']", more),
+            indicator(1, "[domain-name:value = 'evil.example' OR ipv4-addr:value = '192.0.2.1']", &more),
             {"type": "attack-pattern", "id": "attack-pattern--1", "name": "Phishing",
              "external_references": [{"source_name": "mitre-attack", "external_id": "T1566.002"}]},
         ],
@@ -60,10 +60,10 @@ fn the_newest_version_stands_and_what_is_revoked_is_withdrawn() {
     let newer = json!({"modified": "2026-02-01T00:00:00Z"});
     let revoked = json!({"modified": "2026-03-01T00:00:00Z", "revoked": true});
     let sink = read_json(&json!({"more": false, "objects": [
-        indicator(1, "[url:value = 'http://new.example/']", newer),
-        indicator(1, "[url:value = 'http://old.example/']", json!({})),
-        indicator(2, "[url:value = 'http://taken-back.example/']", json!({})),
-        indicator(2, "[url:value = 'http://taken-back.example/']", revoked),
+        indicator(1, "[url:value = 'http://new.example/']", &newer),
+        indicator(1, "[url:value = 'http://old.example/']", &json!({})),
+        indicator(2, "[url:value = 'http://taken-back.example/']", &json!({})),
+        indicator(2, "[url:value = 'http://taken-back.example/']", &revoked),
     ]}));
     let values: Vec<_> = sink.indicators.iter().map(|(_, i)| i.value.as_str()).collect();
     assert_eq!(values, ["http://new.example/"]);
@@ -73,11 +73,11 @@ fn the_newest_version_stands_and_what_is_revoked_is_withdrawn() {
 #[test]
 fn what_is_of_no_use_is_said_for_each() {
     let sink = read_json(&json!([
-        indicator(1, "[a", json!({})),
-        indicator(2, "rule x {}", json!({"pattern_type": "yara"})),
-        indicator(3, "[file:name = 'a.exe']", json!({})),
-        indicator(4, "[url:value = 'http://a.example/']", json!({"confidence": 300})),
-        indicator(5, "[url:value = 'http://a.example/']", json!({"valid_until": "soon"})),
+        indicator(1, "[a", &json!({})),
+        indicator(2, "rule x {}", &json!({"pattern_type": "yara"})),
+        indicator(3, "[file:name = 'a.exe']", &json!({})),
+        indicator(4, "[url:value = 'http://a.example/']", &json!({"confidence": 300})),
+        indicator(5, "[url:value = 'http://a.example/']", &json!({"valid_until": "soon"})),
         {"type": "indicator"},
         {"type": "malware", "id": "malware--1"},
         17,
