@@ -5,16 +5,27 @@
 //! them comes from outside (a vendor's keys), the table is bounded: past [`FIELDS_MAX`]
 //! names, or for a name that is no sane one, `intern` says `None` and the caller keeps the
 //! value under [`fields::UNMAPPED`] as `name=value`, so nothing is lost and memory stays
-//! bounded.
+//! bounded. A feed may enter [`FEED_FIELDS_MAX`] names of its own, so that none takes the
+//! others' room; names that the table has are free to all.
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{OnceLock, RwLock},
+    sync::{OnceLock, PoisonError, RwLock},
 };
+
+use foldhash::fast::RandomState;
+
+use crate::FeedId;
 
 /// Names that the table holds at most.
 pub const FIELDS_MAX: usize = 1 << 16;
+
+/// Names that one feed enters into the table at most.
+pub const FEED_FIELDS_MAX: usize = 1 << 11;
+
+/// Names that feeds leave for what is loaded later: formats, rules and queries.
+const FIELDS_KEPT: usize = 1 << 12;
 
 /// Bytes that a field's name has at most.
 const NAME_BYTES_MAX: usize = 256;
@@ -24,46 +35,85 @@ const NAME_BYTES_MAX: usize = 256;
 pub struct FieldId(u32);
 
 struct Table {
-    names: Vec<&'static str>,
-    ids: HashMap<&'static str, FieldId>,
+    ids: HashMap<&'static str, FieldId, RandomState>,
+    /// How many names each feed has entered.
+    of_feeds: HashMap<FeedId, usize>,
 }
+
+/// Names in the order of their ids, which are read without a lock: written once each, under
+/// the table's, before anyone is told the id.
+static NAMES: [OnceLock<Box<[OnceLock<&'static str>]>>; FIELDS_MAX / NAMES_CHUNK] =
+    [const { OnceLock::new() }; FIELDS_MAX / NAMES_CHUNK];
+
+/// Names that room is made for at once.
+const NAMES_CHUNK: usize = 1 << 10;
 
 fn table() -> &'static RwLock<Table> {
     static TABLE: OnceLock<RwLock<Table>> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let names = fields::KNOWN.to_vec();
-        let ids = (0..).zip(&names).map(|(id, name)| (*name, FieldId(id))).collect();
-        RwLock::new(Table { names, ids })
+        let mut table = Table { ids: HashMap::default(), of_feeds: HashMap::new() };
+        for name in fields::KNOWN {
+            // The names in the code are far fewer than `FIELDS_MAX`.
+            let _ = table.enter(name);
+        }
+        RwLock::new(table)
     })
+}
+
+impl Table {
+    fn enter(&mut self, name: &'static str) -> Option<FieldId> {
+        let index = self.ids.len();
+        let chunk = NAMES.get(index / NAMES_CHUNK)?;
+        let chunk = chunk.get_or_init(|| (0..NAMES_CHUNK).map(|_| OnceLock::new()).collect());
+        chunk.get(index % NAMES_CHUNK)?.set(name).ok()?;
+        let id = FieldId(u32::try_from(index).ok()?);
+        self.ids.insert(name, id);
+        Some(id)
+    }
 }
 
 impl FieldId {
     /// The id of `name`, entered into the table where it is new; `None` where the table is
-    /// full or `name` is empty, longer than 256 bytes, or has control characters.
+    /// full or `name` is empty, longer than 256 bytes, or has control characters. For names
+    /// that come by a feed, [`intern_for`](Self::intern_for).
     pub fn intern(name: &str) -> Option<Self> {
+        Self::intern_within(name, None)
+    }
+
+    /// The same for a name that `feed` brings; `None` also where it has entered
+    /// [`FEED_FIELDS_MAX`] names.
+    pub fn intern_for(feed: &FeedId, name: &str) -> Option<Self> {
+        Self::intern_within(name, Some(feed))
+    }
+
+    fn intern_within(name: &str, feed: Option<&FeedId>) -> Option<Self> {
         if let Some(id) = Self::lookup(name) {
             return Some(id);
         }
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
             return None;
         }
-        let mut table = table().write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut table = table().write().unwrap_or_else(PoisonError::into_inner);
         if let Some(id) = table.ids.get(name) {
             return Some(*id);
         }
-        if table.names.len() >= FIELDS_MAX {
+        let kept = if feed.is_some() { FIELDS_KEPT } else { 0 };
+        if table.ids.len() >= FIELDS_MAX - kept {
             return None;
         }
-        let id = FieldId(u32::try_from(table.names.len()).ok()?);
-        let name: &'static str = Box::leak(name.into());
-        table.names.push(name);
-        table.ids.insert(name, id);
-        Some(id)
+        if let Some(feed) = feed {
+            let entered = table.of_feeds.entry(feed.clone()).or_default();
+            if *entered >= FEED_FIELDS_MAX {
+                return None;
+            }
+            *entered += 1;
+        }
+        table.enter(Box::leak(name.into()))
     }
 
     /// The id of `name` where any event or rule has named it before.
     pub fn lookup(name: &str) -> Option<Self> {
-        table().read().unwrap_or_else(std::sync::PoisonError::into_inner).ids.get(name).copied()
+        table().read().unwrap_or_else(PoisonError::into_inner).ids.get(name).copied()
     }
 
     /// The dotted name.
@@ -71,7 +121,9 @@ impl FieldId {
         if let Some(name) = fields::KNOWN.get(self.index()) {
             return name;
         }
-        table().read().unwrap_or_else(std::sync::PoisonError::into_inner).names[self.index()]
+        let chunk = NAMES.get(self.index() / NAMES_CHUNK).and_then(OnceLock::get);
+        // Every id but those of the code was told after its name was written.
+        chunk.and_then(|chunk| chunk[self.index() % NAMES_CHUNK].get()).copied().unwrap_or_default()
     }
 
     /// A dense index below [`FIELDS_MAX`], for tables kept by field.
@@ -81,13 +133,13 @@ impl FieldId {
 
     /// How many names there are now; every id's index is below it.
     pub fn count() -> usize {
-        table().read().unwrap_or_else(std::sync::PoisonError::into_inner).names.len()
+        table().read().unwrap_or_else(PoisonError::into_inner).ids.len()
     }
 
     /// All names known now, sorted.
     pub fn all_names() -> Vec<&'static str> {
-        let mut names =
-            table().read().unwrap_or_else(std::sync::PoisonError::into_inner).names.clone();
+        let table = table().read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = table.ids.keys().copied().collect();
         names.sort_unstable();
         names
     }
@@ -96,40 +148,6 @@ impl FieldId {
 impl fmt::Debug for FieldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A prefix under which a decoder keeps a vendor's own keys, e.g. `winlog.event_data`, with
-/// the ids of the keys that it has seen.
-pub struct Namespace {
-    prefix: &'static str,
-    ids: RwLock<HashMap<Box<str>, FieldId>>,
-}
-
-impl Namespace {
-    /// A namespace; `prefix` without the last dot, or empty for names without one.
-    pub fn new(prefix: &'static str) -> Self {
-        Self { prefix, ids: RwLock::default() }
-    }
-
-    /// The prefix, without the last dot.
-    pub fn prefix(&self) -> &'static str {
-        self.prefix
-    }
-
-    /// The id of `prefix.key`; `None` as in [`FieldId::intern`].
-    pub fn field(&self, key: &str) -> Option<FieldId> {
-        if let Some(id) =
-            self.ids.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(key)
-        {
-            return Some(*id);
-        }
-        let id = match self.prefix {
-            "" => FieldId::intern(key)?,
-            prefix => FieldId::intern(&format!("{prefix}.{key}"))?,
-        };
-        self.ids.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.into(), id);
-        Some(id)
     }
 }
 
@@ -432,6 +450,18 @@ known_fields! {
     /// The same bytes as `message`, in the vendor's namespace.
     WINLOG_MESSAGE = "winlog.message",
     WINLOG_LOGON_FAILURE_SUB_STATUS = "winlog.logon.failure.sub_status",
+    WINLOG_EVENT_DATA_DATA = "winlog.event_data.Data",
+    WINLOG_EVENT_DATA_EVENT_TYPE = "winlog.event_data.EventType",
+    WINLOG_EVENT_DATA_OBJECT_NAME = "winlog.event_data.ObjectName",
+    WINLOG_EVENT_DATA_OBJECT_TYPE = "winlog.event_data.ObjectType",
+    WINLOG_EVENT_DATA_OBJECT_VALUE_NAME = "winlog.event_data.ObjectValueName",
+    WINLOG_EVENT_DATA_PARAM1 = "winlog.event_data.param1",
+    WINLOG_EVENT_DATA_PARAM2 = "winlog.event_data.param2",
+    WINLOG_EVENT_DATA_PARAM3 = "winlog.event_data.param3",
+    WINLOG_EVENT_DATA_STATUS = "winlog.event_data.Status",
+    WINLOG_EVENT_DATA_SUBJECT_DOMAIN_NAME = "winlog.event_data.SubjectDomainName",
+    WINLOG_EVENT_DATA_SUBJECT_USER_NAME = "winlog.event_data.SubjectUserName",
+    WINLOG_EVENT_DATA_SUBJECT_USER_SID = "winlog.event_data.SubjectUserSid",
     USER_EFFECTIVE_DOMAIN = "user.effective.domain",
     PROCESS_USER_DOMAIN = "process.user.domain",
     THREAT_ENRICHMENTS_MATCHED_OCCURRED = "threat.enrichments.matched.occurred",
@@ -459,12 +489,29 @@ mod tests {
 
     #[test]
     fn new_names_enter_once_and_insane_ones_do_not() {
-        let namespace = Namespace::new("vendor.thing");
-        let id = namespace.field("Key").unwrap();
-        assert_eq!(id.name(), "vendor.thing.Key");
-        assert_eq!(FieldId::intern("vendor.thing.Key"), Some(id));
+        let id = FieldId::intern("vendor.field.Key").unwrap();
+        assert_eq!(id.name(), "vendor.field.Key");
+        assert_eq!(FieldId::intern("vendor.field.Key"), Some(id));
         assert_eq!(FieldId::intern(""), None);
         assert_eq!(FieldId::intern("a\nb"), None);
         assert_eq!(FieldId::intern(&"a".repeat(257)), None);
+    }
+
+    #[test]
+    fn a_feed_that_invents_names_takes_nobody_elses_room() {
+        let hostile = FeedId::new("hostile").unwrap();
+        let honest = FeedId::new("honest").unwrap();
+        let entered = (0..FIELDS_MAX)
+            .filter(|n| FieldId::intern_for(&hostile, &format!("invented.{n}")).is_some())
+            .count();
+        assert_eq!(entered, FEED_FIELDS_MAX);
+        let id = FieldId::intern_for(&honest, "vendor.honest").unwrap();
+        assert_eq!(
+            FieldId::intern_for(&hostile, "vendor.honest"),
+            Some(id),
+            "known names are free"
+        );
+        assert!(FieldId::intern("rule.made.later").is_some());
+        assert_eq!(id.name(), "vendor.honest");
     }
 }

@@ -6,6 +6,7 @@
 //! files, SQL, rules and rights (a caller's `Scope` lives in `store`, beside the only
 //! code that can make one).
 
+mod builder;
 mod commune;
 mod decode;
 mod detection;
@@ -16,23 +17,30 @@ mod ids;
 mod indicator;
 mod json;
 mod level;
+mod namespace;
 mod record;
 mod signal;
+mod space;
 mod time;
+mod value;
 
+pub use builder::EventBuilder;
 pub use commune::Commune;
 pub use decode::Decode;
 pub use detection::{
     ContributingRule, Correlated, Detection, Entity, EntityKind, MatchedField, RuleRef,
 };
-pub use event::{Event, EventBuilder, ValueRef};
+pub use event::Event;
 pub use feed::Feed;
-pub use field::{FIELDS_MAX, FieldId, Namespace, fields};
+pub use field::{FEED_FIELDS_MAX, FIELDS_MAX, FieldId, fields};
 pub use ids::{
     BusId, CommuneId, DetectionId, EventId, FeedId, FormatName, IncidentId, InvalidId, SplitId,
 };
 pub use indicator::{Indicator, IndicatorRef, IndicatorType, Tlp};
 pub use level::Level;
+pub use namespace::{Names, Namespace};
 pub use record::{Record, RecordError};
 pub use signal::{Contribution, Signal};
+pub use space::{Lent, Space};
 pub use time::Timestamp;
+pub use value::ValueRef;

@@ -1,12 +1,19 @@
 //! JSON text as a tree that borrows from it.
 //!
-//! A record is parsed once, strings without escapes are slices of it, and numbers keep
+//! A record is parsed once, strings without escapes are slices of it, others can be slices of
+//! a [`Space`] that the event takes over ([`Json::parse_in`]), and numbers keep
 //! their digits, so that what no 64-bit number holds is not rounded. It takes what real
 //! shippers send wrong: raw control characters inside strings, lone surrogates (U+FFFD),
 //! duplicate keys (all are kept). Containers deeper than [`DEPTH_MAX`] are kept as text, so
 //! recursion is bounded; more than [`VALUES_MAX`] values are refused, so memory is.
 
+mod parser;
+
 use std::borrow::Cow;
+
+use event::Space;
+
+use self::parser::Parser;
 
 /// Levels of nesting that become a tree.
 pub(crate) const DEPTH_MAX: usize = 32;
@@ -43,15 +50,15 @@ pub(crate) enum JsonError {
 }
 
 impl<'a> Json<'a> {
-    /// Parses `text`, which is one value with nothing but white space around it.
+    /// Parses `text`, which is one value with nothing but white space around it. Strings with
+    /// escapes are allocated each.
     pub(crate) fn parse(text: &'a str) -> Result<Self, JsonError> {
-        let mut parser = Parser { text, at: 0, values: 0 };
-        let value = parser.value(0)?;
-        parser.space();
-        match parser.peek() {
-            None => Ok(value),
-            Some(_) => Err(parser.unexpected("the end")),
-        }
+        Parser::new(text, None).document()
+    }
+
+    /// The same with escapes resolved into `space`; the value is the same.
+    pub(crate) fn parse_in(text: &'a str, space: &mut Space<'a>) -> Result<Self, JsonError> {
+        Parser::new(text, Some(space)).document()
     }
 
     /// The pairs, where it is an object.
@@ -99,276 +106,6 @@ pub(crate) fn find<'o, 'a>(pairs: &'o Object<'a>, key: &str) -> Option<&'o Json<
     pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value)
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    /// Always on a character boundary: it only ever passes whole ASCII bytes or whole
-    /// strings.
-    at: usize,
-    values: usize,
-}
-
-impl<'a> Parser<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    /// The text from `start` to here.
-    fn since(&self, start: usize) -> &'a str {
-        self.text.get(start..self.at).unwrap_or_default()
-    }
-
-    fn unexpected(&self, wanted: &'static str) -> JsonError {
-        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
-            Some(found) => JsonError::Unexpected { at: self.at + 1, wanted, found },
-            None => JsonError::Short { inside: "a value" },
-        }
-    }
-
-    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        self.values += 1;
-        if self.values > VALUES_MAX {
-            return Err(JsonError::Values);
-        }
-        self.space();
-        match self.peek() {
-            Some(b'"') => self.string().map(Json::Str),
-            Some(b'{' | b'[') if depth >= DEPTH_MAX => self.skip_container().map(Json::Deep),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Json::Bool(true)),
-            Some(b'f') => self.word("false", Json::Bool(false)),
-            Some(b'n') => self.word("null", Json::Null),
-            _ => Err(self.unexpected("a value")),
-        }
-    }
-
-    fn word(&mut self, word: &'static str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
-        match self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            true => {
-                self.at += word.len();
-                Ok(value)
-            }
-            false => Err(self.unexpected("true, false or null")),
-        }
-    }
-
-    fn digits(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at == start { Err(self.unexpected("a digit")) } else { Ok(()) }
-    }
-
-    fn number(&mut self) -> Result<Json<'a>, JsonError> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        self.digits()?;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(Json::Number(self.since(start)))
-    }
-
-    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        self.at += 1;
-        let mut items = Vec::new();
-        self.space();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(items));
-        }
-        loop {
-            items.push(self.value(depth + 1)?);
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Json::Array(items));
-                }
-                None => return Err(JsonError::Short { inside: "an array" }),
-                Some(_) => return Err(self.unexpected("`,` or `]`")),
-            }
-        }
-    }
-
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        self.at += 1;
-        // Most objects are whole events; small ones waste little.
-        let mut pairs = Vec::with_capacity(if depth == 0 { 64 } else { 8 });
-        self.space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(Json::Object(pairs));
-        }
-        loop {
-            self.space();
-            if self.peek() != Some(b'"') {
-                return Err(match self.peek() {
-                    None => JsonError::Short { inside: "an object" },
-                    Some(_) => self.unexpected("a key in quotes"),
-                });
-            }
-            let key = self.string()?;
-            self.space();
-            match self.peek() {
-                Some(b':') => self.at += 1,
-                None => return Err(JsonError::Short { inside: "an object" }),
-                Some(_) => return Err(self.unexpected("`:`")),
-            }
-            pairs.push((key, self.value(depth + 1)?));
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(Json::Object(pairs));
-                }
-                None => return Err(JsonError::Short { inside: "an object" }),
-                Some(_) => return Err(self.unexpected("`,` or `}`")),
-            }
-        }
-    }
-
-    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
-        self.at += 1;
-        let start = self.at;
-        let bytes = self.text.as_bytes();
-        match memchr::memchr2(b'"', b'\\', &bytes[start..]) {
-            Some(len) if bytes[start + len] == b'"' => {
-                self.at = start + len + 1;
-                Ok(Cow::Borrowed(self.text.get(start..start + len).unwrap_or_default()))
-            }
-            Some(len) => self.escaped(start, start + len).map(Cow::Owned),
-            None => Err(JsonError::Short { inside: "a string" }),
-        }
-    }
-
-    /// The rest of a string that began at `start` and has its first escape at `escape`.
-    fn escaped(&mut self, start: usize, escape: usize) -> Result<String, JsonError> {
-        let short = JsonError::Short { inside: "a string" };
-        let bytes = self.text.as_bytes();
-        let mut out = String::with_capacity((escape - start) * 2 + 32);
-        let (mut from, mut at) = (start, escape);
-        loop {
-            out.push_str(self.text.get(from..at).unwrap_or_default());
-            if bytes[at] == b'"' {
-                self.at = at + 1;
-                return Ok(out);
-            }
-            self.at = at + 1;
-            match self.peek() {
-                None => return Err(short),
-                Some(b'u') => {
-                    self.at += 1;
-                    self.unicode(&mut out)?;
-                }
-                Some(letter) => {
-                    out.push(match letter {
-                        b'"' => '"',
-                        b'\\' => '\\',
-                        b'/' => '/',
-                        b'b' => '\u{8}',
-                        b'f' => '\u{c}',
-                        b'n' => '\n',
-                        b'r' => '\r',
-                        b't' => '\t',
-                        _ => return Err(self.unexpected("an escape of JSON")),
-                    });
-                    self.at += 1;
-                }
-            }
-            from = self.at;
-            match memchr::memchr2(b'"', b'\\', &bytes[from..]) {
-                Some(len) => at = from + len,
-                None => return Err(short),
-            }
-        }
-    }
-
-    /// Appends what stands behind `\u`.
-    fn unicode(&mut self, out: &mut String) -> Result<(), JsonError> {
-        let first = self.hex4()?;
-        if (0xD800..0xDC00).contains(&first) {
-            let behind = self.at;
-            if self.text.get(behind..).is_some_and(|rest| rest.starts_with("\\u")) {
-                self.at += 2;
-                let second = self.hex4()?;
-                if (0xDC00..0xE000).contains(&second) {
-                    let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-                    out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-                    return Ok(());
-                }
-                // The second is no low surrogate: it stands for itself.
-                self.at = behind;
-            }
-        }
-        out.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
-        Ok(())
-    }
-
-    fn hex4(&mut self) -> Result<u32, JsonError> {
-        let mut code = 0;
-        for _ in 0..4 {
-            let digit = self
-                .peek()
-                .and_then(|byte| char::from(byte).to_digit(16))
-                .ok_or_else(|| self.unexpected("a hexadecimal digit"))?;
-            code = code << 4 | digit;
-            self.at += 1;
-        }
-        Ok(code)
-    }
-
-    /// Passes a container without looking into it, and without recursion.
-    fn skip_container(&mut self) -> Result<&'a str, JsonError> {
-        let (start, bytes) = (self.at, self.text.as_bytes());
-        let mut open = 0usize;
-        while let Some(byte) = self.peek() {
-            self.at += 1;
-            match byte {
-                b'{' | b'[' => open += 1,
-                b'}' | b']' => {
-                    open -= 1;
-                    if open == 0 {
-                        return Ok(self.since(start));
-                    }
-                }
-                b'"' => loop {
-                    match memchr::memchr2(b'"', b'\\', &bytes[self.at.min(bytes.len())..]) {
-                        None => return Err(JsonError::Short { inside: "a string" }),
-                        Some(len) if bytes[self.at + len] == b'"' => {
-                            self.at += len + 1;
-                            break;
-                        }
-                        Some(len) => self.at += len + 2,
-                    }
-                },
-                _ => {}
-            }
-        }
-        Err(JsonError::Short { inside: "an array or object" })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -407,6 +144,28 @@ mod tests {
         })
     }
 
+    /// What parsing into a space of `room` bytes gives, and that its strings are the event's.
+    fn parse_in(text: &str, room: usize) -> Result<serde_json::Value, JsonError> {
+        let mut memory = vec![0; text.len().min(room)];
+        let mut space = Space::new(text, &mut memory);
+        Json::parse_in(text, &mut space).map(|json| loose(&json))
+    }
+
+    fn parse_owned(text: &str) -> Result<serde_json::Value, JsonError> {
+        Json::parse(text).map(|json| loose(&json))
+    }
+
+    /// A value of its own that keeps everything: order, doubles, digits.
+    fn loose(json: &Json<'_>) -> serde_json::Value {
+        match json {
+            Json::Array(items) => items.iter().map(loose).collect(),
+            Json::Object(pairs) => {
+                pairs.iter().map(|(k, v)| serde_json::json!([k, loose(v)])).collect()
+            }
+            leaf => format!("{leaf:?}").into(),
+        }
+    }
+
     proptest! {
         #[test]
         fn reads_what_serde_json_writes(value in any_json(), pretty in any::<bool>()) {
@@ -417,6 +176,10 @@ mod tests {
             // Read back rather than compared with `value`: serde_json may round a double.
             let read: serde_json::Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(to_serde(&Json::parse(&text).unwrap()), read);
+            // Whatever room there is, the value is the same.
+            for room in [0, 5, usize::MAX] {
+                prop_assert_eq!(parse_in(&text, room), parse_owned(&text));
+            }
         }
 
         #[test]
@@ -424,6 +187,7 @@ mod tests {
             text in r#"[\[\]{},:"\\0-9a-fnrtuD.eE+\- ]{0,40}"#,
         ) {
             let ours = Json::parse(&text);
+            prop_assert_eq!(parse_in(&text, usize::MAX), parse_owned(&text));
             if serde_json::from_str::<serde_json::Value>(&text).is_ok() {
                 prop_assert!(ours.is_ok(), "{:?}", ours);
             }

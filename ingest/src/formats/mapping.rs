@@ -181,13 +181,18 @@ impl Account {
 
 impl Digests {
     fn put(&self, sheet: &mut Sheet, algorithm: &str, digest: &str) {
-        let field = match algorithm.to_ascii_uppercase().as_str() {
-            "MD5" => Some(self.md5),
-            "SHA1" => Some(self.sha1),
-            "SHA256" => Some(self.sha256),
+        let is = |name: &str| algorithm.eq_ignore_ascii_case(name);
+        let field = if is("MD5") {
+            Some(self.md5)
+        } else if is("SHA1") {
+            Some(self.sha1)
+        } else if is("SHA256") {
+            Some(self.sha256)
+        } else if is("IMPHASH") && digest.bytes().any(|byte| byte != b'0') {
             // Sysmon writes zeros where a file imports nothing.
-            "IMPHASH" if digest.bytes().any(|byte| byte != b'0') => self.imphash,
-            _ => None,
+            self.imphash
+        } else {
+            None
         };
         if let Some(field) = field {
             sheet.put_lower(field, digest);
@@ -200,8 +205,11 @@ pub(crate) type Table = &'static [(&'static str, &'static [Op])];
 
 /// [`Table`]s with their names resolved to fields, for lookup by field.
 pub(crate) struct Mapping {
-    /// Sorted by field.
-    ops: Box<[(FieldId, &'static [Op])]>,
+    ops: Box<[&'static [Op]]>,
+    /// By field, from `first` on: where its operations are in `ops`, plus 1. Mappings are made
+    /// one after the other at the start, so the fields of one are close to each other.
+    places: Box<[u16]>,
+    first: usize,
 }
 
 impl Mapping {
@@ -215,18 +223,28 @@ impl Mapping {
         namespace: &Namespace,
         names: impl Iterator<Item = (&'n str, &'static [Op])>,
     ) -> Self {
-        let mut ops: Vec<_> =
-            names.filter_map(|(name, ops)| Some((namespace.field(name)?, ops))).collect();
-        // The sort is stable and `dedup` keeps the first.
-        ops.sort_by_key(|(field, _)| *field);
-        ops.dedup_by_key(|(field, _)| *field);
-        Self { ops: ops.into() }
+        let names: Vec<_> =
+            names.filter_map(|(name, ops)| Some((namespace.field(name)?.index(), ops))).collect();
+        let first = names.iter().map(|(field, _)| *field).min().unwrap_or(0);
+        let end = names.iter().map(|(field, _)| field + 1).max().unwrap_or(0);
+        let mut places = vec![0; end.saturating_sub(first)];
+        let mut ops = Vec::with_capacity(names.len());
+        for (field, of_field) in names {
+            let place = &mut places[field - first];
+            if *place == 0 {
+                ops.push(of_field);
+                // A table of 65,535 names would have to be written first.
+                *place = u16::try_from(ops.len()).unwrap_or(0);
+            }
+        }
+        Self { ops: ops.into(), places: places.into(), first }
     }
 
     /// Does what the tables say with the value of `field`.
     pub(crate) fn run(&self, sheet: &mut Sheet, field: FieldId, value: &str) {
-        if let Ok(index) = self.ops.binary_search_by_key(&field, |(field, _)| *field) {
-            for op in self.ops[index].1 {
+        let place = self.places.get(field.index().wrapping_sub(self.first)).copied().unwrap_or(0);
+        if let Some(ops) = usize::from(place).checked_sub(1).and_then(|place| self.ops.get(place)) {
+            for op in *ops {
                 op.run(sheet, value);
             }
         }

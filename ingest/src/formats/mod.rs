@@ -15,9 +15,9 @@ mod sheet;
 mod text;
 mod windows;
 
-use std::{borrow::Cow, collections::HashMap, path::Path, sync::Arc};
+use std::{borrow::Cow, cell::Cell, collections::HashMap, path::Path, sync::Arc};
 
-use event::{Decode, Event, EventBuilder, EventId, Record};
+use event::{Decode, Event, EventBuilder, EventId, Record, Space};
 
 pub use self::declared::{Declared, FormatError, Problem};
 use self::{json::Json, sheet::Sheet};
@@ -150,29 +150,67 @@ fn with_object(
     read: impl FnOnce(&mut Sheet, &Json<'_>) -> Result<(), String>,
 ) -> Outcome {
     let raw = sheet.raw();
-    let text = String::from_utf8_lossy(&raw);
-    if let Cow::Owned(_) = text {
-        sheet.add(event::fields::TAGS, "invalid_utf8");
-    }
+    let text = match std::str::from_utf8(&raw) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(&raw),
+    };
+    // A record that large is rare; memory for it would be cleared for this once.
+    let large = text.len() > MEMORY_BYTES_MAX;
+    let mut memory = Memory::take(if large { 0 } else { text.len() });
+    let mut space = Space::new(&text, &mut memory.bytes);
     let (preamble, body) = split_preamble(&text);
-    if !preamble.is_empty() {
-        sheet.add(event::fields::LOG_PREAMBLE, preamble);
+    let parsed = if large { Json::parse(body) } else { Json::parse_in(body, &mut space) };
+    let outcome = EventBuilder::with_lent(sheet, space.finish(), |sheet| {
+        if let Cow::Owned(_) = text {
+            sheet.add(event::fields::TAGS, "invalid_utf8");
+        }
+        if !preamble.is_empty() {
+            sheet.add(event::fields::LOG_PREAMBLE, preamble);
+        }
+        match parsed {
+            _ if body.is_empty() => Err("it is empty".to_owned()),
+            Ok(json @ Json::Object(_)) => read(sheet, &json),
+            Ok(Json::Array(items)) => match items.as_slice() {
+                [one @ Json::Object(_)] => read(sheet, one),
+                _ => Err(format!(
+                    "it is an array of {}; send its members as records of their own",
+                    items.len()
+                )),
+            },
+            Ok(_) => Err("it is JSON, but no object".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    memory.give_back();
+    Outcome(outcome)
+}
+
+/// Memory for unescaping that a thread uses from record to record, so that it is neither
+/// allocated nor cleared each time. Its content does not matter.
+struct Memory {
+    bytes: Vec<u8>,
+}
+
+/// Bytes that a thread keeps at most; what is unescaped is never longer than the record.
+const MEMORY_BYTES_MAX: usize = 1 << 20;
+
+thread_local! {
+    static MEMORY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Memory {
+    /// At least `len` bytes. A decoding within a decoding gets memory of its own.
+    fn take(len: usize) -> Self {
+        let mut bytes = MEMORY.take();
+        if bytes.len() < len {
+            bytes.resize(len, 0);
+        }
+        Self { bytes }
     }
-    if body.is_empty() {
-        return Outcome(Err("it is empty".to_owned()));
+
+    fn give_back(self) {
+        MEMORY.set(self.bytes);
     }
-    Outcome(match Json::parse(body) {
-        Ok(json @ Json::Object(_)) => read(sheet, &json),
-        Ok(Json::Array(items)) => match items.as_slice() {
-            [one @ Json::Object(_)] => read(sheet, one),
-            _ => Err(format!(
-                "it is an array of {}; send its members as records of their own",
-                items.len()
-            )),
-        },
-        Ok(_) => Err("it is JSON, but no object".to_owned()),
-        Err(error) => Err(error.to_string()),
-    })
 }
 
 /// What stands before the JSON object, and the object.

@@ -1,7 +1,7 @@
 //! The event under construction, with the ways in which formats write to it.
 
 use bytes::Bytes;
-use event::{Event, EventBuilder, FieldId, Namespace, Timestamp, ValueRef, fields};
+use event::{Event, EventBuilder, FieldId, Names, Namespace, Timestamp, ValueRef, fields};
 
 use super::{
     json::{Json, Object},
@@ -19,6 +19,12 @@ pub(crate) struct Sheet {
     builder: EventBuilder,
     names_left: usize,
     name: String,
+}
+
+impl AsMut<EventBuilder> for Sheet {
+    fn as_mut(&mut self) -> &mut EventBuilder {
+        &mut self.builder
+    }
 }
 
 impl Sheet {
@@ -81,11 +87,7 @@ impl Sheet {
     /// Sets a time, as RFC 3339.
     pub(crate) fn put_time(&mut self, field: FieldId, time: Timestamp) {
         if !self.has(field) {
-            self.builder.push_with(field, |out| {
-                use std::fmt::Write as _;
-                // Writing to a String cannot fail.
-                let _ = write!(out, "{time}");
-            });
+            self.builder.push_with(field, |out| time.write(out));
         }
     }
 
@@ -132,8 +134,22 @@ impl Sheet {
         if self.has(name) {
             return;
         }
-        if let Some(base) = self.get(path).map(|path| text::basename(path).to_owned()) {
-            self.put(name, &base);
+        if let Some(path_text) = self.get(path) {
+            let len = path_text.len();
+            let base = text::basename(path_text);
+            if text::is_present(base) {
+                let start = len - base.len();
+                self.builder.push_part(name, path, start..len);
+            }
+        }
+    }
+
+    /// Gives `to` the part `range` (in bytes) of the first text of `from`, sharing the bytes,
+    /// unless `to` has a value or the part says nothing.
+    pub(crate) fn put_part(&mut self, to: FieldId, from: FieldId, range: std::ops::Range<usize>) {
+        let part = self.get(from).and_then(|text| text.get(range.clone()));
+        if part.is_some_and(text::is_present) && !self.has(to) {
+            self.builder.push_part(to, from, range);
         }
     }
 
@@ -158,15 +174,26 @@ impl Sheet {
         value: &'j Json<'_>,
         each: &mut impl FnMut(&mut Self, FieldId, &'j Json<'_>),
     ) {
+        self.keep_named(&namespace.names(), key, value, each);
+    }
+
+    /// [`keep`](Self::keep) with the namespace's names at hand.
+    pub(crate) fn keep_named<'j>(
+        &mut self,
+        names: &Names<'_>,
+        key: &str,
+        value: &'j Json<'_>,
+        each: &mut impl FnMut(&mut Self, FieldId, &'j Json<'_>),
+    ) {
         // The usual case needs no name of its own.
         if let Json::Array(_) | Json::Object(_) = value {
             let mut name = std::mem::take(&mut self.name);
             name.clear();
             name.push_str(key);
-            self.keep_at(namespace, &mut name, value, each);
+            self.keep_at(names, &mut name, value, each);
             self.name = name;
         } else {
-            self.keep_leaf(namespace, key, value, each);
+            self.keep_leaf(names, key, value, each);
         }
     }
 
@@ -177,14 +204,15 @@ impl Sheet {
         pairs: &'j Object<'_>,
         each: &mut impl FnMut(&mut Self, FieldId, &'j Json<'_>),
     ) {
+        let names = namespace.names();
         for (key, value) in pairs {
-            self.keep(namespace, key, value, each);
+            self.keep_named(&names, key, value, each);
         }
     }
 
     fn keep_at<'j>(
         &mut self,
-        namespace: &Namespace,
+        names: &Names<'_>,
         name: &mut String,
         value: &'j Json<'_>,
         each: &mut impl FnMut(&mut Self, FieldId, &'j Json<'_>),
@@ -197,41 +225,38 @@ impl Sheet {
                         name.push('.');
                     }
                     name.push_str(key);
-                    self.keep_at(namespace, name, value, each);
+                    self.keep_at(names, name, value, each);
                     name.truncate(len);
                 }
             }
             Json::Array(items) => {
                 for item in items {
-                    self.keep_at(namespace, name, item, each);
+                    self.keep_at(names, name, item, each);
                 }
             }
-            leaf => self.keep_leaf(namespace, name, leaf, each),
+            leaf => self.keep_leaf(names, name, leaf, each),
         }
     }
 
     fn keep_leaf<'j>(
         &mut self,
-        namespace: &Namespace,
+        names: &Names<'_>,
         key: &str,
         value: &'j Json<'_>,
         each: &mut impl FnMut(&mut Self, FieldId, &'j Json<'_>),
     ) {
         let field = if self.names_left > 0 {
             self.names_left -= 1;
-            namespace.field(key)
+            names.field_for(self.builder.feed(), key)
         } else {
-            match namespace.prefix() {
-                "" => FieldId::lookup(key),
-                prefix => FieldId::lookup(&format!("{prefix}.{key}")),
-            }
+            names.known(key)
         };
         match field {
             Some(field) => {
                 self.push(field, value);
                 each(self, field, value);
             }
-            None => self.unmapped(namespace.prefix(), key, value),
+            None => self.unmapped(names.prefix(), key, value),
         }
     }
 

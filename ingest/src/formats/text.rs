@@ -6,7 +6,12 @@ use event::Timestamp;
 
 /// Whether `text` says something: many sources write "nothing" as an empty text or `-`.
 pub(crate) fn is_present(text: &str) -> bool {
-    !matches!(text.trim(), "" | "-")
+    // The usual case needs no trimming: it begins with a letter, a digit or a sign of ASCII
+    // and is no lone `-`.
+    match text.as_bytes() {
+        [first, ..] if first.is_ascii_graphic() && *first != b'-' => true,
+        _ => !matches!(text.trim(), "" | "-"),
+    }
 }
 
 /// What stands behind the last `\` or `/`; all of `path` where there is none.

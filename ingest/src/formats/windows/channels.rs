@@ -50,14 +50,14 @@ const UNNAMED: Table = &[
 /// Sigma's rules for this channel read `Data`. Shippers name the unnamed values `param1` and
 /// so on, or send only the message that Windows made of them.
 fn classic(sheet: &mut Sheet) {
-    let Some(data) = values::intern_data_field("Data") else { return };
+    let data = f::WINLOG_EVENT_DATA_DATA;
     if sheet.has(data) {
         return;
     }
-    for name in ["param1", "param2", "param3"] {
-        if let Some(field) = values::data_field(name).filter(|field| sheet.has(*field)) {
-            sheet.copy(data, field);
-        }
+    for from in
+        [f::WINLOG_EVENT_DATA_PARAM1, f::WINLOG_EVENT_DATA_PARAM2, f::WINLOG_EVENT_DATA_PARAM3]
+    {
+        sheet.copy(data, from);
     }
     if !sheet.has(data)
         && let Some(message) = sheet.get(f::MESSAGE).map(str::to_owned)

@@ -1,7 +1,9 @@
 //! One flat object, as NXLog writes it and as forwarded events are often dumped: the system
 //! part under known names, event data beside it.
 
-use event::fields as f;
+use std::{collections::HashMap, sync::LazyLock};
+
+use event::{FieldId, fields as f};
 
 use super::parts::{Extra, Parts};
 use crate::formats::json::{Json, Object, find};
@@ -59,47 +61,120 @@ fn is_nxlog_level(value: &Json<'_>) -> bool {
     value.text().is_some_and(|text| NXLOG_LEVELS.contains(&text))
 }
 
+/// What a name can stand for; some only under a condition.
+#[derive(Clone, Copy)]
+enum Role {
+    /// The system part, always.
+    System(FieldId),
+    /// The system part where the value is a number.
+    SystemNumber(FieldId),
+    /// Of the process that logged; event data where that has a name of its own.
+    Process,
+    /// The system part where accounts are the system's.
+    Account(FieldId),
+    Category,
+    Time,
+    Message,
+    LocalTime,
+    NxlogLevel,
+    Nxlog,
+    Relay,
+    /// A relay's where there is one.
+    RelayHint,
+    Data,
+}
+
+const ROLES: &[(&str, Role)] = &[
+    ("EventID", Role::System(f::WINLOG_EVENT_ID)),
+    ("EventId", Role::System(f::WINLOG_EVENT_ID)),
+    ("event_id", Role::System(f::WINLOG_EVENT_ID)),
+    ("Channel", Role::System(f::WINLOG_CHANNEL)),
+    ("LogName", Role::System(f::WINLOG_CHANNEL)),
+    ("log_name", Role::System(f::WINLOG_CHANNEL)),
+    ("SourceName", Role::System(f::WINLOG_PROVIDER_NAME)),
+    ("ProviderName", Role::System(f::WINLOG_PROVIDER_NAME)),
+    ("Provider", Role::System(f::WINLOG_PROVIDER_NAME)),
+    ("Provider_Name", Role::System(f::WINLOG_PROVIDER_NAME)),
+    ("source_name", Role::System(f::WINLOG_PROVIDER_NAME)),
+    ("ProviderGuid", Role::System(f::WINLOG_PROVIDER_GUID)),
+    ("ProviderGUID", Role::System(f::WINLOG_PROVIDER_GUID)),
+    ("Provider_Guid", Role::System(f::WINLOG_PROVIDER_GUID)),
+    ("Hostname", Role::System(f::WINLOG_COMPUTER_NAME)),
+    ("Computer", Role::System(f::WINLOG_COMPUTER_NAME)),
+    ("ComputerName", Role::System(f::WINLOG_COMPUTER_NAME)),
+    ("MachineName", Role::System(f::WINLOG_COMPUTER_NAME)),
+    ("computer_name", Role::System(f::WINLOG_COMPUTER_NAME)),
+    ("RecordNumber", Role::System(f::WINLOG_RECORD_ID)),
+    ("EventRecordID", Role::System(f::WINLOG_RECORD_ID)),
+    ("RecordId", Role::System(f::WINLOG_RECORD_ID)),
+    ("EventRecordId", Role::System(f::WINLOG_RECORD_ID)),
+    ("Keywords", Role::System(f::WINLOG_KEYWORDS)),
+    ("Level", Role::System(f::WINLOG_LEVEL)),
+    ("LevelDisplayName", Role::System(f::WINLOG_LEVEL)),
+    ("Category", Role::Category),
+    ("Task", Role::System(f::WINLOG_TASK)),
+    ("Opcode", Role::System(f::WINLOG_OPCODE)),
+    ("OpcodeValue", Role::System(f::WINLOG_OPCODE)),
+    ("Version", Role::SystemNumber(f::WINLOG_VERSION)),
+    ("ActivityID", Role::System(f::WINLOG_ACTIVITY_ID)),
+    ("RelatedActivityID", Role::System(f::WINLOG_RELATED_ACTIVITY_ID)),
+    ("ExecutionProcessID", Role::System(f::WINLOG_PROCESS_PID)),
+    ("ProcessID", Role::Process),
+    ("ThreadID", Role::SystemNumber(f::WINLOG_PROCESS_THREAD_ID)),
+    ("ExecutionThreadID", Role::SystemNumber(f::WINLOG_PROCESS_THREAD_ID)),
+    ("UserID", Role::Account(f::WINLOG_USER_IDENTIFIER)),
+    ("AccountName", Role::Account(f::WINLOG_USER_NAME)),
+    ("Domain", Role::Account(f::WINLOG_USER_DOMAIN)),
+    ("AccountType", Role::System(f::WINLOG_USER_TYPE)),
+    ("TimeCreated", Role::Time),
+    ("SystemTime", Role::Time),
+    ("Message", Role::Message),
+    ("EventTime", Role::LocalTime),
+    ("EventReceivedTime", Role::LocalTime),
+    ("EventType", Role::NxlogLevel),
+    ("Severity", Role::NxlogLevel),
+    ("SeverityValue", Role::Nxlog),
+    ("SourceModuleName", Role::Nxlog),
+    ("SourceModuleType", Role::Nxlog),
+    ("@version", Role::Relay),
+    ("@timestamp", Role::Relay),
+    ("tags", Role::Relay),
+    ("host", Role::RelayHint),
+    ("port", Role::RelayHint),
+    ("type", Role::RelayHint),
+    ("EventData", Role::Data),
+    ("UserData", Role::Data),
+];
+
+/// [`ROLES`] by name. Every pair is looked up, so one by one would not do.
+static BY_NAME: LazyLock<HashMap<&str, Role, foldhash::fast::RandomState>> =
+    LazyLock::new(|| ROLES.iter().copied().collect());
+
 fn pair<'j>(parts: &mut Parts<'j>, hints: &Hints, name: &'j str, value: &'j Json<'j>) {
     let number = matches!(value, Json::Number(_));
-    let field = match name {
-        "EventID" | "EventId" | "event_id" => f::WINLOG_EVENT_ID,
-        "Channel" | "LogName" | "log_name" => f::WINLOG_CHANNEL,
-        "SourceName" | "ProviderName" | "Provider" | "Provider_Name" | "source_name" => {
-            f::WINLOG_PROVIDER_NAME
-        }
-        "ProviderGuid" | "ProviderGUID" | "Provider_Guid" => f::WINLOG_PROVIDER_GUID,
-        "Hostname" | "Computer" | "ComputerName" | "MachineName" | "computer_name" => {
-            f::WINLOG_COMPUTER_NAME
-        }
-        "RecordNumber" | "EventRecordID" | "RecordId" | "EventRecordId" => f::WINLOG_RECORD_ID,
-        "Keywords" => f::WINLOG_KEYWORDS,
-        "Level" | "LevelDisplayName" => f::WINLOG_LEVEL,
-        "Category" if hints.relay || !matches!(value, Json::Null) => f::WINLOG_TASK,
-        "Task" => f::WINLOG_TASK,
-        "Opcode" | "OpcodeValue" => f::WINLOG_OPCODE,
-        "Version" if number => f::WINLOG_VERSION,
-        "ActivityID" => f::WINLOG_ACTIVITY_ID,
-        "RelatedActivityID" => f::WINLOG_RELATED_ACTIVITY_ID,
-        "ExecutionProcessID" => f::WINLOG_PROCESS_PID,
-        "ProcessID" if number && !hints.execution => f::WINLOG_PROCESS_PID,
-        "ThreadID" | "ExecutionThreadID" if number => f::WINLOG_PROCESS_THREAD_ID,
-        "UserID" if hints.account => f::WINLOG_USER_IDENTIFIER,
-        "AccountName" if hints.account => f::WINLOG_USER_NAME,
-        "Domain" if hints.account => f::WINLOG_USER_DOMAIN,
-        "AccountType" => f::WINLOG_USER_TYPE,
-        "TimeCreated" | "SystemTime" => return parts.time(f::WINLOG_TIME_CREATED, name, value),
-        "Message" => return message(parts, value),
-        "EventTime" | "EventReceivedTime" => return local_time(parts, name, value),
-        "EventType" | "Severity" if is_nxlog_level(value) => return nxlog(parts, name, value),
-        "SeverityValue" | "SourceModuleName" | "SourceModuleType" => {
-            return nxlog(parts, name, value);
-        }
-        "@version" | "@timestamp" | "tags" => return relay(parts, name, value),
-        "host" | "port" | "type" if hints.relay => return relay(parts, name, value),
-        "EventData" | "UserData" => return nested(parts, name, value),
+    let field = match BY_NAME.get(name) {
+        Some(Role::System(field)) => *field,
+        Some(Role::SystemNumber(field)) if number => *field,
+        Some(Role::Process) if number && !hints.execution => f::WINLOG_PROCESS_PID,
+        Some(Role::Account(field)) if hints.account => *field,
+        Some(Role::Category) if hints.relay || !matches!(value, Json::Null) => f::WINLOG_TASK,
+        Some(Role::Time) => return parts.time(f::WINLOG_TIME_CREATED, name, value),
+        Some(Role::Message) => return message(parts, value),
+        Some(Role::LocalTime) => return local_time(parts, name, value),
+        Some(Role::NxlogLevel) if is_nxlog_level(value) => return nxlog_level(parts, name, value),
+        Some(Role::Nxlog) => return nxlog(parts, name, value),
+        Some(Role::Relay) => return relay(parts, name, value),
+        Some(Role::RelayHint) if hints.relay => return relay(parts, name, value),
+        Some(Role::Data) => return nested(parts, name, value),
         _ => return parts.data.push((name.into(), value)),
     };
     parts.system(field, name, value);
+}
+
+fn nxlog_level<'j>(parts: &mut Parts<'j>, name: &'j str, value: &'j Json<'j>) {
+    let level = if name == "EventType" { &mut parts.audit } else { &mut parts.severity };
+    *level = level.or(value.text());
+    nxlog(parts, name, value);
 }
 
 fn nxlog<'j>(parts: &mut Parts<'j>, name: &'j str, value: &'j Json<'j>) {

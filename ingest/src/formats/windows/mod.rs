@@ -19,7 +19,8 @@ pub(crate) mod values;
 
 use std::collections::HashMap;
 
-use event::{Event, EventBuilder, FieldId, fields as f};
+use event::{Event, EventBuilder, fields as f};
+use foldhash::fast::RandomState;
 
 use self::{
     parts::{Parts, Spaces},
@@ -125,9 +126,9 @@ impl Family {
 /// The format `windows`.
 pub(super) struct Windows {
     spaces: Spaces,
-    rules: HashMap<(Family, u32), (&'static Rule, Mapping)>,
+    rules: HashMap<(Family, u32), (&'static Rule, Mapping), RandomState>,
     /// For events that no rule is about.
-    common: HashMap<Family, Mapping>,
+    common: HashMap<Family, Mapping, RandomState>,
     /// The fields of event data that Sysmon's message is asked for.
     ecs: event::Namespace,
 }
@@ -135,8 +136,8 @@ pub(super) struct Windows {
 impl Windows {
     pub(super) fn new() -> Self {
         let spaces = Spaces::new();
-        let mut rules = HashMap::new();
-        let mut common = HashMap::new();
+        let mut rules = HashMap::default();
+        let mut common = HashMap::default();
         for (family, table, family_rules) in FAMILIES {
             for rule in *family_rules {
                 let mut tables = rule.tables.to_vec();
@@ -222,8 +223,11 @@ impl Windows {
             Some(dataset) => sheet.put(f::EVENT_DATASET, dataset),
             None => sheet.put(f::EVENT_DATASET, &dataset_of(channel)),
         }
-        for (name, value) in &parts.ecs {
-            sheet.keep(&self.ecs, name, value, &mut |_, _, _| {});
+        if !parts.ecs.is_empty() {
+            let names = self.ecs.names();
+            for (name, value) in &parts.ecs {
+                sheet.keep_named(&names, name, value, &mut |_, _, _| {});
+            }
         }
         if let Some(message) = parts.message {
             sheet.add(f::MESSAGE, message);
@@ -262,8 +266,9 @@ impl Windows {
     }
 
     fn data(&self, sheet: &mut Sheet, parts: &Parts<'_>, mapping: Option<&Mapping>) {
+        let names = self.spaces.data.names();
         for (name, value) in &parts.data {
-            sheet.keep(&self.spaces.data, name, value, &mut |sheet, field, value| {
+            sheet.keep_named(&names, name, value, &mut |sheet, field, value| {
                 if let (Some(mapping), Some(text)) = (mapping, value.text()) {
                     mapping.run(sheet, field, text);
                 }
@@ -276,17 +281,28 @@ impl Windows {
     fn sysmon_message(&self, sheet: &mut Sheet, parts: &Parts<'_>, mapping: Option<&Mapping>) {
         let lost = parts.overwritten || parts.data.len() < 3;
         let Some(message) = parts.message.filter(|_| lost) else { return };
+        let names = self.spaces.data.names();
+        // Lines come in the order of the data, so the next name is nearly always the one that
+        // follows the last; else all are searched.
+        let mut next = 0;
         for line in message.lines().skip(1) {
             let Some((name, value)) = line.split_once(": ") else { continue };
+            let is_next = parts.data.get(next).is_some_and(|(known, _)| known == name);
+            let known = if is_next {
+                Some(next)
+            } else {
+                parts.data.iter().position(|(known, _)| known == name)
+            };
+            if let Some(index) = known {
+                next = index + 1;
+                continue;
+            }
             // A value with line breaks could look like a field; names have no spaces.
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 continue;
             }
-            if parts.data.iter().any(|(known, _)| known == name) {
-                continue;
-            }
             let value = Json::Str(value.into());
-            sheet.keep(&self.spaces.data, name, &value, &mut |sheet, field, value| {
+            sheet.keep_named(&names, name, &value, &mut |sheet, field, value| {
                 if let (Some(mapping), Some(text)) = (mapping, value.text()) {
                     mapping.run(sheet, field, text);
                 }
@@ -332,7 +348,7 @@ fn derive(sheet: &mut Sheet, parts: &Parts<'_>) {
             sheet.put(f::HOST_HOSTNAME, computer.split('.').next().unwrap_or(computer));
         }
     }
-    if let Some(outcome) = outcome(sheet, parts) {
+    if let Some(outcome) = outcome(parts) {
         sheet.put(f::EVENT_OUTCOME, outcome);
     }
     level(sheet, parts);
@@ -340,11 +356,10 @@ fn derive(sheet: &mut Sheet, parts: &Parts<'_>) {
 }
 
 /// The outcome of an audited attempt, from the event's keywords.
-fn outcome(sheet: &Sheet, parts: &Parts<'_>) -> Option<&'static str> {
+fn outcome(parts: &Parts<'_>) -> Option<&'static str> {
     const SUCCESS: u64 = 0x20_0000_0000_0000;
     const FAILURE: u64 = 0x10_0000_0000_0000;
-    let event_type = FieldId::lookup("winlog.nxlog.EventType").and_then(|field| sheet.get(field));
-    match event_type {
+    match parts.audit {
         Some("AUDIT_SUCCESS") => return Some("success"),
         Some("AUDIT_FAILURE") => return Some("failure"),
         _ => {}
@@ -355,10 +370,11 @@ fn outcome(sheet: &Sheet, parts: &Parts<'_>) -> Option<&'static str> {
         one => std::slice::from_ref(one),
     };
     words.iter().filter_map(Json::text).find_map(|word| {
-        match word.trim().to_ascii_lowercase().as_str() {
-            "audit success" => return Some("success"),
-            "audit failure" => return Some("failure"),
-            _ => {}
+        if word.trim().eq_ignore_ascii_case("audit success") {
+            return Some("success");
+        }
+        if word.trim().eq_ignore_ascii_case("audit failure") {
+            return Some("failure");
         }
         let bits = match word.strip_prefix("0x") {
             Some(hex) => u64::from_str_radix(hex, 16).ok()?,
@@ -374,9 +390,8 @@ fn outcome(sheet: &Sheet, parts: &Parts<'_>) -> Option<&'static str> {
 
 /// `log.level`, by name.
 fn level(sheet: &mut Sheet, parts: &Parts<'_>) {
-    let nxlog = FieldId::lookup("winlog.nxlog.Severity").and_then(|field| sheet.get(field));
-    if let Some(severity) = nxlog.map(str::to_ascii_lowercase) {
-        return sheet.put(f::LOG_LEVEL, &severity);
+    if let Some(severity) = parts.severity {
+        return sheet.put_lower(f::LOG_LEVEL, severity);
     }
     let Some(level) = parts.text(f::WINLOG_LEVEL) else { return };
     let level = match level {
@@ -399,7 +414,9 @@ fn logger(sheet: &mut Sheet, parts: &Parts<'_>) {
     }
     // Rules that ask for `DOMAIN\\name` mean an account that the event names, and a service
     // that logs for others is none.
-    if let (Some(domain), Some(name)) = (sheet.get(f::USER_DOMAIN), sheet.get(f::USER_NAME)) {
+    if !sheet.has(f::USER_FULL)
+        && let (Some(domain), Some(name)) = (sheet.get(f::USER_DOMAIN), sheet.get(f::USER_NAME))
+    {
         let full = format!("{domain}\\{name}");
         sheet.put(f::USER_FULL, &full);
     }

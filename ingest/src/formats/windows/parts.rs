@@ -22,6 +22,9 @@ pub(super) struct Parts<'j> {
     pub(super) times: Vec<&'j str>,
     /// The text that Windows made of the event.
     pub(super) message: Option<&'j str>,
+    /// What NXLog calls the outcome of an audited attempt, and its name of the level.
+    pub(super) audit: Option<&'j str>,
+    pub(super) severity: Option<&'j str>,
     /// NXLog writes its own fields over event data of the same name, whatever the case.
     pub(super) overwritten: bool,
 }

@@ -155,25 +155,22 @@ fn member(sheet: &mut Sheet, name: &str) {
 
 /// Where the account that logs on is not named, who asked for it is all there is.
 fn or_subject(sheet: &mut Sheet) {
-    for (to, name) in [
-        (f::USER_NAME, "SubjectUserName"),
-        (f::USER_DOMAIN, "SubjectDomainName"),
-        (f::USER_ID, "SubjectUserSid"),
+    for (to, from) in [
+        (f::USER_NAME, f::WINLOG_EVENT_DATA_SUBJECT_USER_NAME),
+        (f::USER_DOMAIN, f::WINLOG_EVENT_DATA_SUBJECT_DOMAIN_NAME),
+        (f::USER_ID, f::WINLOG_EVENT_DATA_SUBJECT_USER_SID),
     ] {
         if to == f::USER_NAME && sheet.has(to) {
             return;
         }
-        if let Some(field) = values::data_field(name) {
-            sheet.alias(to, field);
-        }
+        sheet.alias(to, from);
     }
 }
 
 /// A file that was accessed, or a registry key.
 fn object(sheet: &mut Sheet) {
-    let value = |name| values::data_field(name).and_then(|field| sheet.get(field));
-    let Some(name) = value("ObjectName").map(str::to_owned) else { return };
-    match value("ObjectType") {
+    let Some(name) = sheet.get(f::WINLOG_EVENT_DATA_OBJECT_NAME).map(str::to_owned) else { return };
+    match sheet.get(f::WINLOG_EVENT_DATA_OBJECT_TYPE) {
         Some("File") => {
             sheet.put_all(f::EVENT_CATEGORY, &["file"]);
             File.run(sheet, &name);
@@ -188,10 +185,11 @@ fn object(sheet: &mut Sheet) {
 
 /// `\REGISTRY\MACHINE\…` in Sysmon's form, with its parts.
 fn registry(sheet: &mut Sheet) {
-    let value = |name| values::data_field(name).and_then(|field| sheet.get(field));
-    let Some(name) = value("ObjectName") else { return };
+    let Some(name) = sheet.get(f::WINLOG_EVENT_DATA_OBJECT_NAME) else { return };
     let mut path = values::registry_root(name);
-    if let Some(value) = value("ObjectValueName").filter(|value| !value.is_empty()) {
+    if let Some(value) =
+        sheet.get(f::WINLOG_EVENT_DATA_OBJECT_VALUE_NAME).filter(|value| !value.is_empty())
+    {
         path.push('\\');
         path.push_str(value);
         sheet.put(f::REGISTRY_PATH, &path);
@@ -205,8 +203,7 @@ fn registry(sheet: &mut Sheet) {
 /// Kerberos and NTLM say failure by a status of their own.
 fn by_status(sheet: &mut Sheet) {
     or_subject(sheet);
-    let status = values::data_field("Status").and_then(|field| sheet.get(field));
-    if let Some(status) = status {
+    if let Some(status) = sheet.get(f::WINLOG_EVENT_DATA_STATUS) {
         let success = crate::formats::text::whole(status) == Some(0);
         sheet.put(f::EVENT_OUTCOME, if success { "success" } else { "failure" });
     }

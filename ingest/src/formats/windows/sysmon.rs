@@ -123,8 +123,8 @@ fn registry_change(sheet: &mut Sheet, event_type: &str) {
 
 /// Events 12 are about keys, unless a value is deleted.
 fn registry_object(sheet: &mut Sheet) {
-    let value = values::data_field("EventType")
-        .and_then(|field| sheet.get(field))
+    let value = sheet
+        .get(f::WINLOG_EVENT_DATA_EVENT_TYPE)
         .is_some_and(|event_type| event_type.ends_with("Value"));
     values::registry_parts(sheet, value);
 }

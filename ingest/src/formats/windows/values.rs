@@ -1,18 +1,8 @@
 //! Readings of Windows values that need more than a copy.
 
-use event::{FieldId, fields as f};
+use event::fields as f;
 
 use crate::formats::{sheet::Sheet, text};
-
-/// The field of an event data value, where any event had it.
-pub(super) fn data_field(name: &str) -> Option<FieldId> {
-    FieldId::lookup(&format!("winlog.event_data.{name}"))
-}
-
-/// The same, entered into the table of fields where it is new.
-pub(super) fn intern_data_field(name: &str) -> Option<FieldId> {
-    FieldId::intern(&format!("winlog.event_data.{name}"))
-}
 
 /// `true` where this host began the connection.
 pub(super) fn initiated(sheet: &mut Sheet, value: &str) {
@@ -32,15 +22,14 @@ pub(super) fn network_type(sheet: &mut Sheet, value: &str) {
 /// `registry.hive`, `registry.key` and, of an event about a value, `registry.value` from
 /// `registry.path`.
 pub(crate) fn registry_parts(sheet: &mut Sheet, has_value: bool) {
-    let Some(path) = sheet.get(f::REGISTRY_PATH).map(str::to_owned) else { return };
-    let Some((hive, rest)) = path.split_once('\\') else { return };
-    sheet.put(f::REGISTRY_HIVE, hive);
-    match rest.rsplit_once('\\') {
-        Some((key, value)) if has_value => {
-            sheet.put(f::REGISTRY_KEY, key);
-            sheet.put(f::REGISTRY_VALUE, value);
-        }
-        _ => sheet.put(f::REGISTRY_KEY, rest),
+    let Some(path) = sheet.get(f::REGISTRY_PATH) else { return };
+    let Some(hive) = path.find('\\') else { return };
+    let (start, end) = (hive + 1, path.len());
+    let value = path[start..].rfind('\\').filter(|_| has_value).map(|at| start + at);
+    sheet.put_part(f::REGISTRY_HIVE, f::REGISTRY_PATH, 0..hive);
+    sheet.put_part(f::REGISTRY_KEY, f::REGISTRY_PATH, start..value.unwrap_or(end));
+    if let Some(value) = value {
+        sheet.put_part(f::REGISTRY_VALUE, f::REGISTRY_PATH, value + 1..end);
     }
 }
 
