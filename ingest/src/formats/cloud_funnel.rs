@@ -453,7 +453,7 @@ impl CloudFunnel {
                 .to_owned());
         };
         sheet.put(f::EVENT_MODULE, "sentinelone");
-        sheet.put(f::EVENT_DATASET, "sentinelone.cloud_funnel");
+        sheet.put(f::EVENT_DATASET, "cloud-funnel-2.0");
         sheet.put(f::OBSERVER_VENDOR, "SentinelOne");
         sheet.put(f::OBSERVER_PRODUCT, "Singularity");
         sheet.put(f::OBSERVER_TYPE, "endpoint");

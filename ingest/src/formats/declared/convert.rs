@@ -69,6 +69,8 @@ pub(super) enum Convert {
     AfterLast(Box<str>),
     Prefix(Box<str>),
     Split(Box<str>),
+    /// The arguments of a command line.
+    Args,
     Capture(Regex),
     Replace(Box<str>, Box<str>),
     Times(i64),
@@ -91,6 +93,7 @@ const NAMED: &[(&str, Convert)] = &[
     ("mail_user", Convert::MailUser),
     ("mail_domain", Convert::MailDomain),
     ("mac", Convert::Mac),
+    ("args", Convert::Args),
     ("whole", Convert::Whole),
     ("hex", Convert::Hex),
     ("not_zero", Convert::NotZero),
@@ -224,6 +227,7 @@ impl Convert {
                         .filter(|part| text::is_present(part))
                         .map(|part| Cow::Owned(part.to_owned())),
                 ),
+                Self::Args => out.extend(args(&value).into_iter().map(Cow::Owned)),
                 Self::MailAddress => out.extend(mail_addresses(&value).map(Cow::Owned)),
                 _ => out.extend(self.one(value)),
             }
@@ -264,7 +268,7 @@ impl Convert {
                 let refused = texts.iter().any(|text| value.eq_ignore_ascii_case(text));
                 (!refused).then_some(value)
             }
-            Self::Split(_) | Self::MailAddress => Some(value),
+            Self::Split(_) | Self::MailAddress | Self::Args => Some(value),
             part => match value {
                 Cow::Borrowed(text) => part.slice(text).map(Cow::Borrowed),
                 Cow::Owned(text) => part.slice(&text).map(|part| Cow::Owned(part.to_owned())),
@@ -344,6 +348,29 @@ pub(super) fn mac(value: &str) -> Option<String> {
     Some(pairs.join("-"))
 }
 
+/// The arguments of a command line, the program first; quotes hold spaces and are left out.
+fn args(line: &str) -> Vec<String> {
+    const ARGS_MAX: usize = 256;
+    let mut args = Vec::new();
+    let mut arg = String::new();
+    let mut quote = None;
+    for c in line.chars() {
+        match (c, quote) {
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            (' ' | '\t', None) if !arg.is_empty() && args.len() < ARGS_MAX => {
+                args.push(std::mem::take(&mut arg));
+            }
+            (' ' | '\t', None) if args.len() < ARGS_MAX => {}
+            _ => arg.push(c),
+        }
+    }
+    if !arg.is_empty() {
+        args.push(arg);
+    }
+    args
+}
+
 /// The addresses in `Name <a@b>, c@d`.
 fn mail_addresses(value: &str) -> impl Iterator<Item = String> {
     value
@@ -395,6 +422,7 @@ mod tests {
             (Convert::NotIp, "192.0.2.1", &[]),
             (Convert::Ip, "::ffff:192.0.2.1", &["192.0.2.1"]),
             (Convert::Whole, "0x10", &["16"]),
+            (Convert::Args, "\"C:\\a b\" -x  'y z'", &["C:\\a b", "-x", "y z"]),
             (Convert::Unless(vec!["N/A".into()]), "n/a", &[]),
         ] {
             assert_eq!(apply(&convert, value), expected, "{convert:?} of {value:?}");

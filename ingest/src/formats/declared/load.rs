@@ -59,6 +59,8 @@ const TOP: &[&str] = &[
     "map",
     "set",
     "escapes",
+    "ecs",
+    "own",
 ];
 
 /// Names in `classify` that stand for `event.…`.
@@ -125,6 +127,9 @@ impl<'d, 't> Loading<'d, 't> {
         let mut namespaces: Vec<String> = spaces.iter().map(|(_, name)| name.clone()).collect();
         // `azure.signinlogs` may be filled by a format whose namespace is `azure`, too.
         namespaces.retain(|name| !name.is_empty());
+        if let Some(entry) = self.find("own") {
+            namespaces.extend(entry.node.texts("own", problems));
+        }
         let input_entry = self.find("input");
         let mut plan = Plan::default();
         let mut input = Input::default();
@@ -158,7 +163,8 @@ impl<'d, 't> Loading<'d, 't> {
         if let Some(entry) = find("escapes") {
             plan.escapes = escapes_of(entry, compiler.problems);
         }
-        plan.targets = targets.len();
+        plan.targets = targets;
+        plan.ecs = find("ecs").and_then(|entry| entry.node.as_bool()).unwrap_or(false);
         plan.spaces =
             spaces.into_iter().map(|(when, name)| (when, Space::new(&name, &self.keys))).collect();
         Loaded { name, aliases, describe, keys: self.keys, input, plan }

@@ -149,7 +149,7 @@ impl Format for Declared {
         let text = text.trim_matches(['\0', '\r', '\n', '\u{feff}']);
         let mut answer = Ok(());
         let read = self.input.read(text, &self.keys, &mut |record, matched| {
-            let mut out = Out::new(&mut sheet, received, self.plan.targets);
+            let mut out = Out::new(&mut sheet, received, self.plan.targets.len());
             answer = self.plan.run(record, matched, &mut out);
         });
         match read.and(answer) {

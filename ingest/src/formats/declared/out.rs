@@ -38,6 +38,11 @@ impl<'s> Out<'s> {
         Self { sheet, received, filled: vec![false; targets], timed: false }
     }
 
+    /// Which targets have a value, by index.
+    pub(super) fn filled(&self) -> &[bool] {
+        &self.filled
+    }
+
     /// Whether `target` has a value already.
     pub(super) fn is_filled(&self, target: Target) -> bool {
         self.filled.get(usize::from(target.index)).copied().unwrap_or(true)

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use event::fields;
+
 use super::{
+    catalogue,
     condition::Condition,
     mapping::Put,
     out::{Constant, Out, Target},
@@ -65,13 +68,39 @@ pub(super) struct Plan {
     pub(super) set: Box<[Set]>,
     /// Where values are kept; the first whose condition holds, then the last.
     pub(super) spaces: Vec<(Option<Condition>, Space)>,
-    /// Fields that the plan may fill.
-    pub(super) targets: usize,
+    /// Whether fields of ECS that the record names itself are taken as they are.
+    pub(super) ecs: bool,
+    /// Fields that the plan may fill, by name.
+    pub(super) targets: HashMap<String, Target>,
     /// Rust functions that run before `map`.
     pub(super) escapes: Vec<super::escapes::Escape>,
 }
 
 impl Plan {
+    /// Whether a field is the event's own, which no record can set.
+    pub(super) fn is_own(name: &str) -> bool {
+        let own = [
+            fields::TIMESTAMP,
+            fields::EVENT_ID,
+            fields::EVENT_INGESTED,
+            fields::EVENT_ORIGINAL,
+            fields::ORGANIZATION_ID,
+        ];
+        own.iter().any(|field| field.name() == name) || name.starts_with("jacquemart.")
+    }
+
+    /// The field of ECS, or of ours, that a record names itself; not those that are the
+    /// event's own.
+    pub(super) fn own_target(&self, name: &str) -> Option<Target> {
+        if Self::is_own(name) {
+            return None;
+        }
+        let known = catalogue::find(name)?;
+        let field = event::FieldId::intern(name)?;
+        let index = self.targets.get(name).map_or(u16::MAX, |target| target.index);
+        Some(Target { field, index, ty: known.ty, many: false })
+    }
+
     /// Fills the event from `record`; the reason where the record is of no such format.
     pub(super) fn run(
         &self,
@@ -87,7 +116,8 @@ impl Plan {
         let fits = |(when, _): &&(Option<Condition>, Space)| {
             when.as_ref().is_none_or(|when| when.holds(record))
         };
-        if let Some((_, space)) = self.spaces.iter().find(fits) {
+        let space = self.spaces.iter().find(fits).map(|(_, space)| space);
+        if let (false, Some(space)) = (self.ecs, space) {
             record.keep(out.sheet, space);
         }
         let sets = matched.iter().filter_map(|index| self.patterns.get(*index)).flatten();
@@ -102,6 +132,9 @@ impl Plan {
                     }
                 }
             }
+        }
+        if let (true, Some(space)) = (self.ecs, space) {
+            record.pass(out, self, space);
         }
         self.escapes.iter().for_each(|escape| escape(record, out));
         self.map.iter().for_each(|put| put.run(record, out));

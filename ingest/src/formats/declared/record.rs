@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use event::{FieldId, Namespace};
 
+use super::{catalogue::Type, out::Out, plan::Plan};
 use crate::formats::{json::Json, sheet::Sheet, text};
 
 /// The place of a key that a plan reads.
@@ -221,6 +222,35 @@ impl<'p, 't> Record<'p, 't> {
                     let name = self.name(pair.name);
                     sheet.keep(&space.namespace, name, &pair.value, &mut |_, _, _| {});
                 }
+            }
+        }
+    }
+
+    /// Fills the fields of ECS that the record names itself, and keeps the rest in `space`.
+    /// A field that the plan has filled before, or a value that is not of the field's type, is
+    /// kept too.
+    pub(super) fn pass(&self, out: &mut Out<'_>, plan: &Plan, space: &Space) {
+        let filled = out.filled().to_vec();
+        for pair in self.pairs.iter().filter(|pair| pair.kept) {
+            let name = self.name(pair.name);
+            if let Some(target) = plan.own_target(name)
+                && !filled.get(usize::from(target.index)).copied().unwrap_or(false)
+            {
+                let written = match target.ty {
+                    Type::AsIs => out.write_as_is(target, &pair.value),
+                    _ => text_of(&pair.value).is_some_and(|text| out.write(target, text)),
+                };
+                if written {
+                    continue;
+                }
+            }
+            // What the event says of itself (its id, its tenant) stays apart from what it was.
+            match Plan::is_own(name) {
+                true => {
+                    let name = format!("upstream.{name}");
+                    out.sheet.keep(&space.namespace, &name, &pair.value, &mut |_, _, _| {});
+                }
+                false => out.sheet.keep(&space.namespace, name, &pair.value, &mut |_, _, _| {}),
             }
         }
     }

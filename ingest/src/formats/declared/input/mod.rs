@@ -84,7 +84,8 @@ impl Input {
             Syntax::Cef => cef::find_cef(body).is_some(),
             Syntax::Leef => cef::find_leef(body).is_some(),
             Syntax::Pairs(style) => style.assign != b'=' || body.contains('='),
-            Syntax::Csv(_) | Syntax::Text => true,
+            Syntax::Csv(_) => body.starts_with('"'),
+            Syntax::Text => true,
         };
         Some(others.iter().find(fits).unwrap_or(last))
     }
@@ -130,14 +131,21 @@ impl Input {
     }
 
     fn finish(&self, mut record: Record<'_, '_>, run: &mut dyn FnMut(&Record<'_, '_>, &[usize])) {
+        let matched = pattern::run(&self.patterns, &mut record);
         for (slot, style) in &self.nested_pairs {
-            if let Some(text) = record.present(*slot).and_then(text_of).map(str::to_owned) {
+            let assign = char::from(style.assign);
+            let texts: Vec<String> = record
+                .all(*slot)
+                .filter_map(text_of)
+                .filter(|text| text.contains(assign))
+                .map(str::to_owned)
+                .collect();
+            for text in texts {
                 let mut nested = Record::new(record.keys());
                 pairs::read(&text, *style, &mut nested);
                 record.append_text(&nested);
             }
         }
-        let matched = pattern::run(&self.patterns, &mut record);
         run(&record, &matched);
     }
 }

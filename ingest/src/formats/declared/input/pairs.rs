@@ -58,11 +58,11 @@ fn is_separator(c: char) -> bool {
 }
 
 fn is_separator_byte(byte: u8) -> bool {
-    matches!(byte, b' ' | b',' | b';' | b'\t' | b'\r' | b'\n' | b'|')
+    matches!(byte, b' ' | b',' | b';' | b'\t' | b'\r' | b'\n' | b'|' | b'[')
 }
 
 fn is_key_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'@' | b'/')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@' | b'/')
 }
 
 /// The first key at or behind `from` that stands at the beginning or behind a separator: where
@@ -79,7 +79,14 @@ fn find_key(text: &str, from: usize, assign: u8) -> Option<(usize, usize)> {
         let first = bytes.get(start).copied().unwrap_or(b' ');
         let alone = start == 0 || is_separator_byte(bytes[start - 1]);
         let escaped = sign > 0 && bytes[sign - 1] == b'\\';
-        if start < sign && alone && !escaped && (first.is_ascii_alphabetic() || first == b'_') {
+        // Colons stand in times and addresses too, but not with a space or quote behind them.
+        let meant = assign != b':' || matches!(bytes.get(sign + 1), Some(b' ' | b'"') | None);
+        if start < sign
+            && alone
+            && meant
+            && !escaped
+            && (first.is_ascii_alphabetic() || first == b'_')
+        {
             return Some((start, sign));
         }
         at = sign + 1;

@@ -74,6 +74,7 @@ fn literal(text: &str, out: &mut String) {
 }
 
 /// Tries `patterns` in their order; the first of each key that matches adds what it names.
+/// What is named `_…` is seen by the plan only, and not kept.
 /// Gives the places of those that matched.
 pub(super) fn run(patterns: &[Pattern], record: &mut Record<'_, '_>) -> Vec<usize> {
     let mut matched: Vec<usize> = Vec::new();
@@ -90,7 +91,11 @@ pub(super) fn run(patterns: &[Pattern], record: &mut Record<'_, '_>) -> Vec<usiz
             .filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_str().to_owned())))
             .collect();
         for (name, value) in found {
-            record.add(&name, Json::Str(Cow::Owned(value)));
+            let value = Json::Str(Cow::Owned(value));
+            match name.starts_with('_') {
+                true => record.add_alias(&name, value),
+                false => record.add(&name, value),
+            }
         }
         matched.push(index);
     }
