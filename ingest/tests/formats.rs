@@ -87,7 +87,7 @@ fn an_unknown_format_names_the_known_ones() {
     assert!(event.is_pipeline_error());
     let reason = event.get_str(event::fields::ERROR_MESSAGE).unwrap();
     assert!(reason.starts_with("the format \"minitel\" is not known; known are "), "{reason}");
-    assert!(reason.contains("pradeo-mtd, sentinelone, "), "{reason}");
+    assert!(reason.contains(", pradeo-mtd, "), "{reason}");
 }
 
 #[test]
@@ -130,8 +130,13 @@ fn hostile_records_are_events_of_bounded_size() {
     let names_before = event::FieldId::count();
     // Formats that take one kind of JSON object answer all of these alike; the others take more.
     let strict = ["pradeo-mtd", "sentinelone", "sentinelone-cloud-funnel", "windows", "json"];
+    // The large ones cost seconds each where nothing is optimised: one format of each syntax.
+    let large = ["windows", "sentinelone", "json", "ecs", "fortigate", "cef", "openssh", "leef"];
     for format in formats.names() {
         for (name, raw, fails) in &cases {
+            if raw.len() > 100_000 && !large.contains(&format) {
+                continue;
+            }
             let event = decode(&formats, format, raw);
             if strict.contains(&format) {
                 assert_eq!(event.is_pipeline_error(), *fails, "{format}: {name}");
@@ -160,6 +165,8 @@ fn what_is_unmapped_is_kept() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_bytes_give_an_event_with_the_same_original(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
@@ -215,13 +222,15 @@ fn mutated_fixtures_give_events_with_the_same_original() {
     let fixtures = fixtures();
     let cases = if cfg!(debug_assertions) { 1_000 } else { 20_000 };
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
-    let input = (any::<prop::sample::Index>(), prop::collection::vec(mutation(), 1..6));
+    let index = any::<prop::sample::Index>;
+    let input = (index(), index(), prop::collection::vec(mutation(), 1..6));
+    let names = formats.names();
     runner
-        .run(&input, |(fixture, mutations)| {
-            let (_, _, fixture) = &fixtures[fixture.index(fixtures.len())];
+        .run(&input, |(fixture, other, mutations)| {
+            let (own, _, fixture) = &fixtures[fixture.index(fixtures.len())];
             let mut raw = raw(fixture);
             mutations.iter().for_each(|mutation| mutate(&mut raw, mutation));
-            for format in formats.names() {
+            for format in [own.as_str(), names[other.index(names.len())]] {
                 let event = decode(&formats, format, &raw);
                 prop_assert_eq!(&event.original()[..], &raw[..]);
             }
