@@ -125,7 +125,10 @@ fn auditd_execve(record: &Record<'_, '_>, out: &mut Out<'_>) {
 
 /// The text that hexadecimal digits stand for, where it is one that needs them.
 fn unhex(text: &str) -> Option<String> {
-    if text.len() < 4 || text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if text.len() < 4
+        || !text.len().is_multiple_of(2)
+        || !text.bytes().all(|b| b.is_ascii_hexdigit())
+    {
         return None;
     }
     let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)?.try_into().ok()).collect();
