@@ -8,7 +8,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use event::{BusId, Commune, Detection, Feed, FeedId, IncidentId, Timestamp};
+use event::{BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -22,7 +22,9 @@ pub mod contract;
 mod grouping;
 mod incident;
 mod page;
+mod policy;
 mod register;
+mod rule;
 mod split;
 pub mod sqlite;
 
@@ -32,6 +34,11 @@ pub use incident::{
     Comment, Incident, IncidentChange, IncidentQuery, IncidentStatus, Raised, RaisedKind,
     TimelineEntry, TimelineKind, Verdict,
 };
+pub use policy::{
+    CHOICES_MAX, ChoiceKind, EXCEPTIONS_MAX, Mark, NewChoice, NewException, RuleChoice, RuleEffect,
+    RuleException, RulePolicy,
+};
+pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};
 pub use split::{Publication, SplitMeta};
 
 /// Why a database operation failed. The texts complete "failed to …".
@@ -40,7 +47,7 @@ pub enum DbError {
     /// An object of that id is there already.
     #[error("{what} {id:?} exists already")]
     Exists {
-        /// `commune`, `feed` or `token`.
+        /// `commune`, `feed`, `token` or `exception`.
         what: &'static str,
         /// Its id.
         id: String,
@@ -48,7 +55,7 @@ pub enum DbError {
     /// What the operation needs is not there, or not in the scope: the two are never told apart.
     #[error("{what} {id:?} does not exist")]
     Missing {
-        /// `commune`, `feed`, `incident` or `token`.
+        /// `commune`, `feed`, `incident`, `token`, `choice` or `exception`.
         what: &'static str,
         /// Its id.
         id: String,
@@ -220,6 +227,83 @@ pub trait Database: Send + Sync + 'static {
     ) -> Result<Incident, DbError>;
     /// How many incidents and detections there are in scope.
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError>;
+
+    // Rules.
+
+    /// Puts exactly `rules` in force from `now` on: what was and is not among them ends, what is
+    /// among them and was not begins, in one transaction. The same again changes nothing. A
+    /// `now` before the last change counts as the moment of that change. A rule whose path alone
+    /// is another does not begin anew. Refused: two rules of one id.
+    async fn activate_rules(
+        &self,
+        rules: Vec<RuleText>,
+        cause: RuleCause,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Activated, DbError>;
+    /// The rules that were in force at `at`, by id. Rules are the same for every commune; the
+    /// scope only shows that somebody was let in.
+    async fn rules_at(&self, scope: &Scope, at: Timestamp) -> Result<Vec<RuleActivation>, DbError>;
+    /// The rules in force, by id, with what is needed to go on with them where their files became
+    /// bad while the centre was down.
+    async fn rules_in_force(&self) -> Result<Vec<RuleText>, DbError>;
+    /// The last 1,000 times that rule `id` was in force, latest first, each with its text.
+    async fn rule_versions(&self, scope: &Scope, id: &str) -> Result<Vec<RuleVersion>, DbError>;
+
+    // What communes chose about the rules. Nothing is forgotten: what is replaced or taken back
+    // ends, and can be asked for as it was at any moment.
+
+    /// Makes a choice for the rules that its selector names, instead of the one of its kind
+    /// that `commune` has for that selector. Missing: a commune that is not there or not in
+    /// scope. Refused: a selector or reason that is empty or too long, more than
+    /// [`CHOICES_MAX`] choices.
+    async fn choose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        choice: NewChoice,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleChoice, DbError>;
+    /// Takes a choice back. Missing where there is none, or the commune is not in scope.
+    async fn unchoose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        selector: &str,
+        kind: ChoiceKind,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// Adds an exception. Missing as [`choose_rules`](Self::choose_rules). Refused: an owner,
+    /// reason, title or filter that is empty or too long, an end that is not after `now`, more
+    /// than [`EXCEPTIONS_MAX`] exceptions.
+    async fn except_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        exception: NewException,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError>;
+    /// Takes an exception back, whether it expired or not; what it was.
+    async fn unexcept_rules(
+        &self,
+        scope: &Scope,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError>;
+    /// What `commune` had chosen at `at`.
+    async fn rule_policy(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        at: Timestamp,
+    ) -> Result<RulePolicy, DbError>;
+    /// What all communes have chosen, by commune, for the detect stage, which works before any
+    /// scope. Communes that chose nothing are left out.
+    async fn rule_policies(&self) -> Result<Vec<RulePolicy>, DbError>;
 
     // The catalog.
 

@@ -23,8 +23,10 @@ pub mod catalog;
 pub mod concurrency;
 pub mod incidents;
 pub mod pages;
+pub mod policies;
 pub mod raise;
 pub mod registers;
+pub mod rules;
 pub mod tenancy;
 pub mod tokens;
 
@@ -49,12 +51,15 @@ macro_rules! db_contract {
                 comments_are_bounded],
             pages: [lists_are_complete_under_inserts, filters_hold, detections_come_oldest_first,
                 cursors_of_others_are_refused, big_detections_make_short_pages],
+            policies: [choices_replace_and_are_remembered, exceptions_expire_and_are_remembered,
+                accounts_are_demanded, foreign_policies_are_absent],
             raise: [opens_and_joins, known_detections_change_nothing, informational_is_kept_silently,
                 windows_bound_incidents, shared_accounts_join_nothing, without_entities_by_rule,
                 storms_fold, entities_are_bounded, the_worst_names_it, outlives_a_drop,
                 batches_do_not_matter, other_communes_do_not_matter],
             registers: [communes_are_kept, feeds_are_kept, keys_rotate, names_are_checked,
                 closes_for_good],
+            rules: [any_moment_can_be_asked, the_same_again_changes_nothing, clocks_may_go_back],
             tenancy: [foreign_and_absent_are_alike, lists_hold_the_scope,
                 communes_never_share_incidents],
             tokens: [tokens_open_their_scope, tokens_end, tokens_are_checked],

@@ -8,7 +8,8 @@ use super::super::DbError;
 const APPLICATION_ID: i32 = 0x4a61_6371;
 
 /// Each brings the schema from the version before it, its index, to its own.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_base.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_base.sql"), include_str!("migrations/0002_rules.sql")];
 
 /// Brings the schema up to date, one transaction per version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), DbError> {

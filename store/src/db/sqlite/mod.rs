@@ -7,11 +7,13 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use event::{BusId, Commune, Detection, Feed, FeedId, IncidentId, Timestamp};
+use event::{BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Timestamp};
 
 use super::{
-    Counts, CursorName, Database, DbError, Incident, IncidentChange, IncidentQuery, Page, Position,
-    Publication, Raised, SplitMeta, TimelineEntry,
+    Activated, ChoiceKind, Counts, CursorName, Database, DbError, Incident, IncidentChange,
+    IncidentQuery, NewChoice, NewException, Page, Position, Publication, Raised, RuleActivation,
+    RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion, SplitMeta,
+    TimelineEntry,
 };
 use crate::{
     Scope,
@@ -24,8 +26,10 @@ mod feeds;
 mod incidents;
 mod migrate;
 mod open;
+mod policies;
 mod pool;
 mod raise;
+mod rules;
 mod splits;
 mod sql;
 mod tokens;
@@ -171,6 +175,95 @@ impl Database for Sqlite {
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError> {
         let scope = scope.clone();
         self.pool.read(move |tx| incidents::counts(tx, &scope)).await
+    }
+
+    async fn activate_rules(
+        &self,
+        rules: Vec<RuleText>,
+        cause: RuleCause,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Activated, DbError> {
+        let by = by.to_owned();
+        self.pool.write(move |tx| rules::activate(tx, &rules, cause, &by, now)).await
+    }
+
+    async fn rules_at(&self, _: &Scope, at: Timestamp) -> Result<Vec<RuleActivation>, DbError> {
+        self.pool.read(move |tx| rules::at(tx, at)).await
+    }
+
+    async fn rules_in_force(&self) -> Result<Vec<RuleText>, DbError> {
+        self.pool.read(rules::in_force).await
+    }
+
+    async fn rule_versions(&self, _: &Scope, id: &str) -> Result<Vec<RuleVersion>, DbError> {
+        let id = id.to_owned();
+        self.pool.read(move |tx| rules::versions(tx, &id)).await
+    }
+
+    async fn choose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        choice: NewChoice,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleChoice, DbError> {
+        let (scope, commune, by) = (scope.clone(), commune.clone(), by.to_owned());
+        self.pool.write(move |tx| policies::choose(tx, &scope, &commune, choice, &by, now)).await
+    }
+
+    async fn unchoose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        selector: &str,
+        kind: ChoiceKind,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let (scope, commune) = (scope.clone(), commune.clone());
+        let (selector, by) = (selector.to_owned(), by.to_owned());
+        self.pool
+            .write(move |tx| policies::unchoose(tx, &scope, &commune, &selector, kind, &by, now))
+            .await
+    }
+
+    async fn except_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        exception: NewException,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError> {
+        let (scope, commune, by) = (scope.clone(), commune.clone(), by.to_owned());
+        self.pool.write(move |tx| policies::except(tx, &scope, &commune, exception, &by, now)).await
+    }
+
+    async fn unexcept_rules(
+        &self,
+        scope: &Scope,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError> {
+        let (scope, id, by) = (scope.clone(), id.to_owned(), by.to_owned());
+        self.pool.write(move |tx| policies::unexcept(tx, &scope, &id, &by, now)).await
+    }
+
+    async fn rule_policy(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        at: Timestamp,
+    ) -> Result<RulePolicy, DbError> {
+        let (scope, commune) = (scope.clone(), commune.clone());
+        self.pool.read(move |tx| policies::of(tx, &scope, &commune, at)).await
+    }
+
+    async fn rule_policies(&self) -> Result<Vec<RulePolicy>, DbError> {
+        self.pool.read(policies::all).await
     }
 
     async fn publish(&self, publication: Publication) -> Result<(), DbError> {
