@@ -119,12 +119,12 @@ fn selection(name: &str, node: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>
     }
 }
 
-fn keywords(values: &[Node], resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+pub(crate) fn keywords(values: &[Node], resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
     item(&Target::Everything, &Modifiers::default(), values, resolve)
 }
 
 /// `Field|modifier|…: value or list of values`.
-fn line(key: &str, value: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+pub(crate) fn line(key: &str, value: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
     let mut names = key.split('|');
     let field = names.next().unwrap_or_default().trim();
     let modifiers = Modifiers::parse(names.map(str::trim), value.line)

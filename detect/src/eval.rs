@@ -22,7 +22,7 @@ pub fn is_offered(rule: &Rule, event: &Event) -> bool {
     rule.logsource.route().is_some_and(|asked| crate::route::of(event).has(&asked))
 }
 
-fn expr(node: &Expr, event: &Event) -> bool {
+pub(crate) fn expr(node: &Expr, event: &Event) -> bool {
     match node {
         Expr::And(parts) => parts.iter().all(|part| expr(part, event)),
         Expr::Or(parts) => parts.iter().any(|part| expr(part, event)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Problem, Refusal},
+    expr::Expr,
     load::Loaded,
     logsource::Logsource,
     rule::{self, Rule, RuleSource},
@@ -11,6 +12,7 @@ use crate::{
 };
 
 /// A `filter` document.
+#[derive(Clone, Debug)]
 pub(crate) struct Filter {
     title: String,
     id: Option<String>,
@@ -86,7 +88,49 @@ impl Filter {
         Ok((!names.is_empty()).then_some(names))
     }
 
-    fn covers(&self, rule: &Rule) -> bool {
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    pub(crate) fn line(&self) -> u32 {
+        self.source.line
+    }
+
+    /// The rules it names, in lower case; none where it is for any.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flatten().map(String::as_str)
+    }
+
+    /// Whether both are the same filter, in whatever version.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.id, &other.id) {
+            (Some(own), Some(other)) => own.eq_ignore_ascii_case(other),
+            (None, None) => self.title == other.title,
+            _ => false,
+        }
+    }
+
+    /// Whether it names `rule`, or any, and covers its log source.
+    pub(crate) fn applies_to(&self, rule: &Rule) -> bool {
+        self.names(rule) && self.covers(rule)
+    }
+
+    /// What must hold beside the condition of a rule of `logsource`.
+    pub(crate) fn condition(&self, logsource: &Logsource) -> Result<Arc<Expr>, Refusal> {
+        rule::parse_filter(&self.section, logsource).map_err(|problem| self.about(problem))
+    }
+
+    /// A refusal of the whole filter.
+    pub(crate) fn refusal(&self, reason: String) -> Refusal {
+        self.about(Problem::new(self.source.line, reason))
+    }
+
+    /// Whether the filter's log source covers that of `rule`.
+    pub(crate) fn covers(&self, rule: &Rule) -> bool {
         let within = |asked: &Option<String>, has: &Option<String>| asked.is_none() || asked == has;
         within(&self.logsource.product, &rule.logsource.product)
             && within(&self.logsource.category, &rule.logsource.category)
@@ -94,12 +138,12 @@ impl Filter {
     }
 
     fn names(&self, rule: &Rule) -> bool {
-        self.rules.as_ref().is_none_or(|names| {
-            names.iter().any(|name| {
-                *name == rule.id
-                    || rule.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name))
-            })
-        })
+        self.rules.as_ref().is_none_or(|names| names.iter().any(|name| self.means(name, rule)))
+    }
+
+    /// Whether `name`, one that the filter names, is the id or name of `rule`.
+    pub(crate) fn means(&self, name: &str, rule: &Rule) -> bool {
+        name == rule.id || rule.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 
     fn about(&self, problem: Problem) -> Refusal {
@@ -116,12 +160,13 @@ impl Filter {
     pub(crate) fn apply(&self, loaded: &mut Loaded) {
         let mut applied = 0_usize;
         for rule in &mut loaded.rules {
-            if !(self.names(rule) && self.covers(rule)) {
+            if !self.applies_to(rule) {
                 continue;
             }
             match rule::parse_filter(&self.section, &rule.logsource) {
                 Ok(filter) => {
                     rule.filtered(Arc::clone(&filter));
+                    rule.texts.push(rule::with_lists(&self.text, &self.lists));
                     rule.version = rule::version_of(&[&rule.version, &self.text, &self.lists]);
                     applied += 1;
                 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::{
     error::{Problem, Refusal},
+    files::Kept,
     filter::Filter,
     placeholder::Placeholders,
     rule::{self, Parsed, Rule, RuleSource, optional},
@@ -32,6 +33,9 @@ pub struct Loaded {
     /// Flaws of rules that were loaded: log sources and fields that no feed here fills,
     /// selections that no condition uses.
     pub warnings: Vec<Refusal>,
+    /// What stands as it was read earlier, because its file became bad; see
+    /// [`RuleFiles`](crate::RuleFiles).
+    pub kept: Vec<Kept>,
 }
 
 /// Loads every rule in `paths`: files as they are, folders with all `*.yml` and `*.yaml` in
@@ -46,15 +50,29 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
 
 /// [`load`], with values for the placeholders of rules and filters.
 pub fn load_with(paths: &[PathBuf], placeholders: &Placeholders) -> Loaded {
+    assemble(read_all(paths, placeholders))
+}
+
+/// What is in `paths`, one entry a file, in sorted order; before them the folders that could not
+/// be listed.
+pub(crate) fn read_all(paths: &[PathBuf], placeholders: &Placeholders) -> Vec<File> {
     let mut files = Vec::new();
-    let mut refused = Vec::new();
+    let mut failed = Vec::new();
     for path in paths {
-        walk(path, 0, &mut files, &mut refused);
+        walk(path, 0, &mut files, &mut failed);
     }
-    let mut read: Vec<File> = files.par_iter().map(|path| read(path, placeholders)).collect();
-    let failed = File { refused, ..File::default() };
-    read.insert(0, failed);
-    assemble(read)
+    let read: Vec<File> = files.par_iter().map(|path| read(path, placeholders)).collect();
+    failed.extend(read);
+    failed
+}
+
+/// Every file that [`load`] would read of `paths`, in its order, and nothing of what is in them.
+pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        walk(path, 0, &mut files, &mut Vec::new());
+    }
+    files
 }
 
 /// Reads the rules in `text`, which came from `path`.
@@ -67,11 +85,29 @@ pub fn parse_with(text: &str, path: &Path, placeholders: &Placeholders) -> Loade
     assemble(vec![documents(text, path, placeholders)])
 }
 
-#[derive(Default)]
-struct File {
-    rules: Vec<Parsed>,
-    filters: Vec<Filter>,
-    refused: Vec<Refusal>,
+/// What one file holds, or why it could not be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(crate) rules: Vec<Parsed>,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) refused: Vec<Refusal>,
+    /// Whether its rules give way to those of the same id elsewhere.
+    pub(crate) yields: bool,
+    /// Whether it is not there.
+    pub(crate) is_gone: bool,
+}
+
+impl File {
+    fn failed(path: &Path, reason: String) -> Self {
+        let refused = vec![refusal(path, Problem::new(0, reason), None)];
+        Self { path: path.to_owned(), refused, ..Self::default() }
+    }
+
+    fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let is_gone = error.kind() == io::ErrorKind::NotFound;
+        Self { is_gone, ..Self::failed(path, format!("cannot be read: {error}")) }
+    }
 }
 
 fn refusal(path: &Path, problem: Problem, node: Option<&Node>) -> Refusal {
@@ -85,26 +121,27 @@ fn refusal(path: &Path, problem: Problem, node: Option<&Node>) -> Refusal {
     }
 }
 
-fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>, refused: &mut Vec<Refusal>) {
-    let mut refuse = |reason: String| refused.push(refusal(path, Problem::new(0, reason), None));
+fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>, failed: &mut Vec<File>) {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) => return refuse(format!("cannot be read: {error}")),
+        Err(error) => return failed.push(File::unreadable(path, &error)),
     };
     if !metadata.is_dir() {
         files.push(path.to_owned());
         return;
     }
     if depth > FOLDER_DEPTH_MAX {
-        return refuse(format!(
-            "folders nest deeper than {FOLDER_DEPTH_MAX} levels; is a link circular?"
-        ));
+        let reason =
+            format!("folders nest deeper than {FOLDER_DEPTH_MAX} levels; is a link circular?");
+        return failed.push(File::failed(path, reason));
     }
     let entries: Result<Vec<_>, _> = fs::read_dir(path)
         .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect());
     let mut entries = match entries {
         Ok(entries) => entries,
-        Err(error) => return refuse(format!("cannot be listed: {error}")),
+        Err(error) => {
+            return failed.push(File::failed(path, format!("cannot be listed: {error}")));
+        }
     };
     entries.sort();
     for entry in entries {
@@ -114,21 +151,18 @@ fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>, refused: &mut Vec<R
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("yml") || e.eq_ignore_ascii_case("yaml"));
         if !hidden && (rules || entry.is_dir()) {
-            walk(&entry, depth + 1, files, refused);
+            walk(&entry, depth + 1, files, failed);
         }
     }
 }
 
 fn read(path: &Path, placeholders: &Placeholders) -> File {
-    let refuse = |reason: String| File {
-        refused: vec![refusal(path, Problem::new(0, reason), None)],
-        ..File::default()
-    };
+    let refuse = |reason: String| File::failed(path, reason);
     let mut bytes = Vec::new();
     let opened =
         fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     if let Err(error) = opened {
-        return refuse(format!("cannot be read: {error}"));
+        return File::unreadable(path, &error);
     }
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return refuse(format!("is longer than {FILE_BYTES_MAX} bytes"));
@@ -163,8 +197,13 @@ fn split(text: &str) -> Vec<(u32, &str)> {
     documents
 }
 
-fn documents(text: &str, path: &Path, placeholders: &Placeholders) -> File {
-    let mut file = File::default();
+/// The first document of `text` alone.
+pub(crate) fn first_document(text: &str, path: &Path, placeholders: &Placeholders) -> File {
+    documents(split(text).first().map_or("", |(_, first)| first), path, placeholders)
+}
+
+pub(crate) fn documents(text: &str, path: &Path, placeholders: &Placeholders) -> File {
+    let mut file = File { path: path.to_owned(), ..File::default() };
     for (line, text) in split(text) {
         let mut node = match yaml::parse(text, line) {
             Ok(Some(node)) => node,
@@ -215,13 +254,36 @@ fn document(
         let mut parsed = rule::parse(node, text, source)?;
         if !lists.is_empty() {
             parsed.rule.version = rule::version_of(&[&parsed.rule.version, lists]);
+            parsed.rule.texts = vec![rule::with_lists(text, lists)];
         }
         file.rules.push(parsed);
     }
     Ok(())
 }
 
-fn assemble(files: Vec<File>) -> Loaded {
+/// The one filter that `text` must be.
+pub(crate) fn one_filter(text: &str, path: &Path) -> Result<Filter, Refusal> {
+    let mut file = documents(text, path, &Placeholders::new());
+    let other = |line: u32, what: &str| {
+        let reason = format!("{what}; an exception is one Sigma filter: title, logsource, filter");
+        refusal(path, Problem::new(line, reason), None)
+    };
+    if let Some(refused) = file.refused.into_iter().next() {
+        return Err(refused);
+    }
+    if let Some(Parsed { rule, .. }) = file.rules.first() {
+        return Err(other(rule.source().line, "this is a detection rule"));
+    }
+    match (file.filters.pop(), file.filters.is_empty()) {
+        (Some(filter), true) => Ok(filter),
+        (Some(filter), false) => Err(other(filter.line(), "a second filter begins here")),
+        (None, _) => Err(other(0, "there is no filter in it")),
+    }
+}
+
+pub(crate) fn assemble(mut files: Vec<File>) -> Loaded {
+    // Stable, so files keep their order; only those that give way come last.
+    files.sort_by_key(|file| file.yields);
     let mut loaded = Loaded::default();
     let mut filters = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
@@ -238,7 +300,7 @@ fn assemble(files: Vec<File>) -> Loaded {
             };
             if let Some(first) = known.get(rule.id()) {
                 let first: &Rule = &loaded.rules[*first];
-                if first.version() != rule.version() {
+                if first.version() != rule.version() && !file.yields {
                     let source = first.source();
                     loaded.refused.push(about(Problem::new(
                         rule.source().line,

@@ -192,6 +192,20 @@ fn others(routes: &mut BTreeSet<Route>) {
     }
 }
 
+/// Every route of records whose module is `module`; `None` where no table names it.
+pub(crate) fn of_module(module: &str) -> Option<BTreeSet<Route>> {
+    let mut routes = BTreeSet::new();
+    if let Some((_, name)) = PHONES.iter().find(|(known, _)| *known == module) {
+        for os in [Route::default(), product("android"), product("ios")] {
+            routes.insert(mobile().with(os).with(product(name)));
+        }
+        return Some(routes);
+    }
+    let vendor = VENDORS.iter().find(|vendor| vendor.modules.contains(&module))?;
+    routes_of(vendor, &mut routes);
+    Some(routes)
+}
+
 fn routes_of(vendor: &Vendor, routes: &mut BTreeSet<Route>) {
     let mut bases = BTreeSet::from([of_vendor(vendor, "")]);
     bases.extend(vendor.datasets.iter().map(|(kind, _)| of_vendor(vendor, kind)));

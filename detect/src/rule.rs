@@ -37,6 +37,8 @@ pub struct Rule {
     references: Vec<String>,
     author: Option<String>,
     pub(crate) version: String,
+    /// Its document, then those of the filters that apply to it.
+    pub(crate) texts: Vec<Arc<str>>,
     source: RuleSource,
     pub(crate) logsource: Logsource,
     pub(crate) expr: Arc<Expr>,
@@ -99,6 +101,12 @@ impl Rule {
         &self.version
     }
 
+    /// Its document and, behind `---`, those of the filters that apply to it: the text that
+    /// [`version`](Self::version) names.
+    pub fn text(&self) -> String {
+        self.texts.join("\n---\n") + "\n"
+    }
+
     /// Where it was read.
     pub fn source(&self) -> &RuleSource {
         &self.source
@@ -138,7 +146,25 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A document without its marker and the blanks around it.
+pub(crate) fn bare(text: &str) -> Arc<str> {
+    let text = text.trim();
+    text.strip_prefix("---").map_or(text, str::trim_start).into()
+}
+
+/// A document with the values of its placeholders behind it, as a comment: with others it is
+/// another version.
+pub(crate) fn with_lists(text: &str, lists: &str) -> Arc<str> {
+    let text = bare(text);
+    if lists.is_empty() {
+        return text;
+    }
+    let values: String = lists.lines().map(|line| format!("\n# {line}")).collect();
+    format!("{text}\n# Values of its placeholders:{values}").into()
+}
+
 /// A rule and what is odd about it, each with its line.
+#[derive(Clone, Debug)]
 pub(crate) struct Parsed {
     pub(crate) rule: Rule,
     pub(crate) oddities: Vec<Problem>,
@@ -224,6 +250,7 @@ pub(crate) fn parse(node: &Node, text: &str, source: RuleSource) -> Result<Parse
         references: texts(node, "references")?,
         author: optional(node, "author")?.map(str::to_owned),
         version: version_of(&[text]),
+        texts: vec![bare(text)],
         source,
         logsource,
     };
@@ -248,7 +275,7 @@ impl Rule {
 }
 
 /// `expr` where each item also holds when one of its tests does in another form.
-fn with_alternatives(expr: &Arc<Expr>, logsource: &Logsource) -> Arc<Expr> {
+pub(crate) fn with_alternatives(expr: &Arc<Expr>, logsource: &Logsource) -> Arc<Expr> {
     match &**expr {
         Expr::And(parts) => {
             Arc::new(Expr::And(parts.iter().map(|p| with_alternatives(p, logsource)).collect()))

@@ -5,12 +5,14 @@
 //! indicators from feeds) is a part of its own here, shared by the sets before and after, so that
 //! exchanging one costs nothing for the others.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use event::{Detection, Event, Timestamp};
+use event::{CommuneId, Detection, Event, Timestamp};
+use rayon::prelude::*;
 
 use crate::{
-    Engine, Loaded, Refusal, Rule,
+    Engine, Judgement, Kept, Loaded, Policies, Refusal, Rule, Scratch,
+    engine::{TASK_EVENTS_MIN, detection},
     indicators::{IndicatorSet, in_order},
 };
 
@@ -18,8 +20,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Ruleset {
     engine: Arc<Engine>,
-    /// What did not load.
     refused: Arc<[Refusal]>,
+    kept: Arc<[Kept]>,
+    policies: Arc<Policies>,
     indicators: Arc<IndicatorSet>,
 }
 
@@ -29,17 +32,45 @@ pub struct Found {
     /// In the order of the events, then of the rules' ids; an event's indicators after its rules,
     /// by type, value and source.
     pub detections: Vec<Detection>,
+    /// Matches that a commune's policy took away, and how many.
+    pub suppressed: BTreeMap<Suppression, u64>,
+}
+
+/// Whose policy took a match of which rule away.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suppression {
+    /// The commune.
+    pub commune: CommuneId,
+    /// The rule's id.
+    pub rule: String,
+    /// The exception that held; `None` where the rule is turned off.
+    pub exception: Option<String>,
+}
+
+/// What one event came to.
+#[derive(Default)]
+struct FoundOn {
+    detections: Vec<Detection>,
+    suppressed: Vec<Suppression>,
 }
 
 impl Ruleset {
-    /// Compiles what was loaded. Takes as long as compiling all rules does, so it is nothing for
-    /// a thread that others wait for.
+    /// Compiles what was loaded, without policies and indicators. Takes as long as compiling all rules does, so
+    /// it is nothing for a thread that others wait for.
     pub fn compile(loaded: Loaded) -> Self {
         Self {
             engine: Arc::new(Engine::new(loaded.rules)),
             refused: loaded.refused.into(),
+            kept: loaded.kept.into(),
+            policies: Arc::default(),
             indicators: Arc::default(),
         }
+    }
+
+    /// The same with these policies, which were compiled against its [`rules`](Self::rules).
+    #[must_use]
+    pub fn with_policies(&self, policies: Policies) -> Self {
+        Self { policies: Arc::new(policies), ..self.clone() }
     }
 
     /// The same with these indicators.
@@ -63,16 +94,64 @@ impl Ruleset {
         self.engine.rules()
     }
 
+    /// The detection rule of this id.
+    pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        let place = self.rules().binary_search_by(|rule| rule.id().cmp(id)).ok()?;
+        self.rules().get(place)
+    }
+
     /// What did not load and why, in the order of files and lines.
     pub fn refused(&self) -> &[Refusal] {
         &self.refused
     }
 
-    /// Matches a batch on all threads of the current rayon pool. `now` becomes the detections'
-    /// `detected`.
+    /// What stands as it was read earlier, because its file became bad.
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+
+    /// What communes make of matches.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Matches a batch on all threads of the current rayon pool and judges each match by its
+    /// commune's policy. `now` becomes the detections' `detected` and is when exceptions expire.
     pub fn detect(&self, events: &[Arc<Event>], now: Timestamp) -> Found {
-        let of_rules = self.engine.detect(events, now);
-        let of_indicators = self.indicators.detect(events, now);
-        Found { detections: in_order(events, of_rules, of_indicators) }
+        let each: Vec<FoundOn> = events
+            .par_iter()
+            .with_min_len(TASK_EVENTS_MIN)
+            .map_init(
+                || (Scratch::new(), Vec::new()),
+                |(scratch, matches), event| {
+                    self.engine.matches(event, scratch, matches);
+                    let mut found = FoundOn::default();
+                    for one in matches.drain(..) {
+                        let exception = match self.policies.judge(&one.rule, event, now) {
+                            Judgement::Stands(level) => {
+                                let mut detection = detection(&one, event, now);
+                                detection.rule.level = level;
+                                found.detections.push(detection);
+                                continue;
+                            }
+                            Judgement::Disabled => None,
+                            Judgement::Excepted(id) => Some(id),
+                        };
+                        let (commune, rule) = (event.commune().clone(), one.rule.id().to_owned());
+                        found.suppressed.push(Suppression { commune, rule, exception });
+                    }
+                    found
+                },
+            )
+            .collect();
+        let mut all = Found::default();
+        for found in each {
+            all.detections.extend(found.detections);
+            for suppression in found.suppressed {
+                *all.suppressed.entry(suppression).or_default() += 1;
+            }
+        }
+        all.detections = in_order(events, all.detections, self.indicators.detect(events, now));
+        all
     }
 }

@@ -37,7 +37,7 @@ const VALUE_CHARS_MAX: usize = 1_024;
 /// Matched fields that a detection keeps.
 const MATCHED_MAX: usize = 64;
 /// Events that one task of a batch takes at least.
-const TASK_EVENTS_MIN: usize = 8;
+pub(crate) const TASK_EVENTS_MIN: usize = 8;
 
 /// A rule that fired on an event.
 #[derive(Clone, Debug)]
@@ -231,7 +231,8 @@ fn ecs_name(fields: &[FieldId], index: usize, view: &View<'_, '_>) -> FieldId {
         .unwrap_or_else(|| view.field(index))
 }
 
-fn detection(found: &Match, event: &Event, now: Timestamp) -> Detection {
+/// The detection that `found` is.
+pub(crate) fn detection(found: &Match, event: &Event, now: Timestamp) -> Detection {
     Detection {
         id: DetectionId::of(found.rule.id(), event.id()),
         commune: event.commune().clone(),
