@@ -1,5 +1,7 @@
 //! What people type.
 
+pub(crate) mod rules;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -19,7 +21,7 @@ First steps:
   jacquemart incident list
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 not found or not allowed;
-4 no server or data folder to talk to; 5 the check found something (rules check, demo).")]
+4 no server or data folder to talk to; 5 the check found something (rules check, test and reload, demo).")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -91,9 +93,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API tokens
     #[command(subcommand)]
     Token(Token),
-    /// Look at detection rules
+    /// Check, test and explain detection rules; see and change what is in force
     #[command(subcommand)]
-    Rules(Rules),
+    Rules(rules::Rules),
     /// List, check and try formats
     #[command(subcommand)]
     Format(Format),
@@ -377,24 +379,6 @@ pub(crate) enum Token {
     Revoke {
         /// Its name
         name: String,
-        #[command(flatten)]
-        server: Server,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Rules {
-    /// Load rules and say what is refused and why; exits with 5 where anything is
-    Check {
-        /// Rule files and folders
-        #[arg(required = true, value_name = "DIR", value_hint = ValueHint::AnyPath)]
-        paths: Vec<PathBuf>,
-        /// Also print the warnings: rules that no feed known here can trigger
-        #[arg(long)]
-        warnings: bool,
-    },
-    /// The rules that a server uses
-    List {
         #[command(flatten)]
         server: Server,
     },

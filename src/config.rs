@@ -165,11 +165,15 @@ pub(crate) struct Rules {
     pub(crate) builtin: bool,
     /// Further rule files and folders.
     pub(crate) paths: Vec<PathBuf>,
+    /// A folder of `<name>.txt`: one value a line of the placeholder `%name%`.
+    pub(crate) placeholders: Option<PathBuf>,
+    /// How often they are looked at, and how long a changed one must be left alone; 0 is never.
+    pub(crate) watch_s: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { builtin: true, paths: Vec::new() }
+        Self { builtin: true, paths: Vec::new(), placeholders: None, watch_s: 2 }
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Metrics {
     pub(crate) bus_quarantined: IntGauge,
     pub(crate) rules: IntGauge,
     pub(crate) rules_refused: IntGauge,
+    pub(crate) rules_kept: IntGauge,
+    pub(crate) rules_reloads: IntCounterVec,
+    pub(crate) suppressed: IntCounterVec,
     pub(crate) indexed: IntCounter,
     pub(crate) matched: IntCounter,
     pub(crate) raised: IntCounter,
@@ -102,6 +105,20 @@ impl Metrics {
             )?,
             rules: gauge("rules", "Rules in use")?,
             rules_refused: gauge("rules_refused", "Rules that did not load")?,
+            rules_kept: gauge(
+                "rules_kept",
+                "Rules and filters that stand as they were read earlier, because their files became bad",
+            )?,
+            rules_reloads: counter(
+                "rules_reloads_total",
+                "Times that the rule files were read anew, by cause and outcome",
+                &["cause", "outcome"],
+            )?,
+            suppressed: counter(
+                "suppressed_matches_total",
+                "Matches that a commune's policy took away, by reason: disabled or exception",
+                &["commune", "rule", "reason"],
+            )?,
             indexed: single("indexed_events_total", "Events made searchable")?,
             matched: single("matched_events_total", "Events that all rules were matched against")?,
             raised: single(

@@ -25,7 +25,7 @@ use crate::{
     Exit, Failure,
     config::Config,
     metrics::Metrics,
-    rules::{self, InForce},
+    rules::Keeper,
     serve::{FeedTable, Health, RuleBook},
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct Wired {
     pub(crate) index: Arc<Index>,
     pub(crate) hunt: Arc<dyn Hunt>,
     pub(crate) formats: Arc<Formats>,
-    pub(crate) rules: Arc<InForce>,
+    pub(crate) rules: Arc<Keeper>,
     pub(crate) feeds: Arc<FeedTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
@@ -66,9 +66,6 @@ impl Wired {
         let formats = config.formats().map_err(|error| Failure::usage(error.to_string()))?;
         let formats = Arc::new(formats);
         let decode: Arc<dyn Decode> = Arc::clone(&formats) as _;
-        let ruleset = rules::compile(config.rules.builtin, &config.rules.paths);
-        metrics.rules.set(i64::try_from(ruleset.rules().len()).unwrap_or(i64::MAX));
-        metrics.rules_refused.set(i64::try_from(ruleset.refused().len()).unwrap_or(i64::MAX));
 
         let db =
             db::connect(&config.database_url()).await.context("failed to open the database")?;
@@ -91,7 +88,12 @@ impl Wired {
         };
         let feeds = Arc::new(FeedTable::default());
         feeds.refresh(&*db).await.context("failed to read the feeds")?;
-        let health = Arc::new(Health::new(bus.clone(), Arc::clone(&db)));
+        let is_serving = mode == OpenMode::Serve;
+        let (of_db, of_metrics) = (Arc::clone(&db), Arc::clone(&metrics));
+        let rules = Keeper::open(config.rules.clone(), of_db, of_metrics, is_serving)
+            .await
+            .context("failed to load the rules")?;
+        let health = Arc::new(Health::new(bus.clone(), Arc::clone(&db), Arc::clone(&rules)));
         Ok(Self {
             data,
             bus,
@@ -99,7 +101,7 @@ impl Wired {
             index,
             hunt,
             formats,
-            rules: Arc::new(InForce::new(ruleset)),
+            rules,
             feeds,
             metrics,
             health,

@@ -19,6 +19,7 @@ mod metrics;
 mod nearest;
 mod page;
 mod params;
+mod policy;
 mod precondition;
 mod problem;
 mod routes;
@@ -38,7 +39,10 @@ pub use auth::LocalOperator;
 pub use health::{Check, Health};
 pub use metrics::RequestMetrics;
 pub use routes::{Needs, RouteInfo, routes};
-pub use rules::{RuleDetail, RuleLogsource, RuleSummary, Rules};
+pub use rules::{
+    CheckedFilter, Reload, RuleDetail, RuleInCommune, RuleKept, RuleLogsource, RuleRefusal,
+    RuleSummary, RuleTouched, Rules, RulesStatus,
+};
 
 /// What the API stands on.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     App,
     ask::{Ask, admit},
-    communes, events, feeds, health, incidents, me, metrics,
+    communes, events, feeds, health, incidents, me, metrics, policy,
     problem::Problem,
     rules, status, tokens,
 };
@@ -155,11 +155,20 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/events", Reader, events::list)
             .params(&["q", "from", "to", "since", "commune", "cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get),
-        Route::new(Method::GET, "/api/v1/rules", Reader, rules::list),
+        Route::new(Method::GET, "/api/v1/rules", Reader, rules::list).params(&["at"]),
+        Route::new(Method::GET, "/api/v1/rules/status", AllCommunes, rules::status),
+        Route::new(Method::POST, "/api/v1/rules/reload", Admin, rules::reload).body(&[]),
         Route::new(Method::GET, "/api/v1/rules/{id}", Reader, rules::get),
+        Route::new(Method::GET, "/api/v1/rules/{id}/versions", Reader, rules::versions),
+        Route::new(Method::DELETE, "/api/v1/rule-exceptions/{id}", Analyst, policy::unexcept),
         Route::new(Method::GET, "/api/v1/communes", Reader, communes::list),
         Route::new(Method::POST, "/api/v1/communes", Admin, communes::add).body(&["id", "name"]),
         Route::new(Method::GET, "/api/v1/communes/{id}", Reader, communes::get),
+        Route::new(Method::GET, "/api/v1/communes/{id}/rules", Reader, policy::get).params(&["at"]),
+        Route::new(Method::POST, "/api/v1/communes/{id}/rules/choices", Analyst, policy::choose)
+            .body(&["select", "state", "level", "reason"]),
+        Route::new(Method::POST, "/api/v1/communes/{id}/rules/exceptions", Analyst, policy::except)
+            .body(&["filter", "owner", "reason", "expires"]),
         Route::new(Method::GET, "/api/v1/feeds", Reader, feeds::list).params(&["commune"]),
         Route::new(Method::POST, "/api/v1/feeds", Admin, feeds::add)
             .body(&["id", "commune", "format", "name"]),

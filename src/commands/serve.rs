@@ -11,7 +11,6 @@ use crate::{
     cli::Global,
     commands::load_config,
     config::{Config, LogFormat},
-    print,
     serve::Server,
     wire::{OpenMode, Wired},
 };
@@ -20,9 +19,6 @@ pub(crate) async fn run(global: &Global) -> Result<Exit, Failure> {
     let config = load_config(global)?;
     start_log(&config)?;
     let wired = Wired::open(&config, OpenMode::Serve).await?;
-    for refusal in wired.rules.now().refused() {
-        tracing::warn!(rule = print::safe(&refusal.to_string()), "rule refused");
-    }
     let server = Server::start(&config, wired).await?;
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen to signals")?;
     let failed = tokio::select! {

@@ -60,6 +60,11 @@ impl DetectWorker {
         // and the next one by whatever is in force by then.
         let ruleset = self.rules.now();
         let found = self.pool.run(move || ruleset.detect(&events, Timestamp::now())).await;
+        for (suppression, count) in &found.suppressed {
+            let reason = if suppression.exception.is_some() { "exception" } else { "disabled" };
+            let labels = [suppression.commune.as_str(), &suppression.rule, reason];
+            self.metrics.suppressed.with_label_values(&labels).inc_by(*count);
+        }
         let detections = found.detections;
         self.metrics.matched.inc_by(count);
         if detections.is_empty() {

@@ -7,16 +7,23 @@ use async_trait::async_trait;
 use ingest::bus::Bus;
 use store::db::Database;
 
+use crate::rules::Keeper;
+
 /// Looks at the parts when asked.
 pub(crate) struct Health {
     bus: Option<Arc<dyn Bus>>,
     db: Arc<dyn Database>,
+    rules: Arc<Keeper>,
     ended: Mutex<Vec<(&'static str, String)>>,
 }
 
 impl Health {
-    pub(crate) fn new(bus: Option<Arc<dyn Bus>>, db: Arc<dyn Database>) -> Self {
-        Self { bus, db, ended: Mutex::default() }
+    pub(crate) fn new(
+        bus: Option<Arc<dyn Bus>>,
+        db: Arc<dyn Database>,
+        rules: Arc<Keeper>,
+    ) -> Self {
+        Self { bus, db, rules, ended: Mutex::default() }
     }
 
     /// Notes that a stage runs no more.
@@ -56,6 +63,18 @@ impl api::Health for Health {
                 },
             });
         }
+        let rules = self.rules.status();
+        // A bad file is no reason to send requests elsewhere, so this never fails.
+        checks.push(Check {
+            name: "rules".to_owned(),
+            ok: true,
+            detail: format!(
+                "{} in force, {} refused, {} kept as they were",
+                rules.loaded,
+                rules.refused.len(),
+                rules.kept.len()
+            ),
+        });
         for (stage, why) in self.ended.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             checks.push(Check { name: (*stage).to_owned(), ok: false, detail: why.clone() });
         }

@@ -29,7 +29,7 @@ use self::{
     dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker, index::IndexWorker,
     matching::Pool, raise::RaiseWorker,
 };
-use crate::{Failure, config::Config, wire::Wired};
+use crate::{Failure, config::Config, rules, wire::Wired};
 
 /// How long doors may take to answer what they have taken.
 const DOORS_CLOSE_MAX: Duration = Duration::from_secs(20);
@@ -69,7 +69,7 @@ impl Server {
         let mut workers = JoinSet::new();
         let detect = DetectWorker {
             bus: Arc::clone(&bus),
-            rules: Arc::clone(&wired.rules),
+            rules: Arc::clone(wired.rules.in_force()),
             decoded: Arc::clone(&decoded),
             pool,
             metrics: Arc::clone(&wired.metrics),
@@ -106,6 +106,13 @@ impl Server {
             ),
         );
 
+        let watching = rules::watch(
+            Arc::clone(&wired.rules),
+            Duration::from_secs(config.rules.watch_s),
+            stop.clone(),
+        );
+        spawn(&mut workers, "rules", &stop, &wired.health, watching);
+
         let merging =
             merge::run(Arc::clone(&wired.index), Arc::clone(&wired.metrics), stop.clone());
         spawn(&mut workers, "merge", &stop, &wired.health, merging);
@@ -113,7 +120,7 @@ impl Server {
         let mut doors = JoinSet::new();
         let opened = listen::open(config, &wired, &mut doors, &doors_stop).await?;
         tracing::info!(
-            ingest = %opened.ingest, api = %opened.api, rules = wired.rules.now().rules().len(),
+            ingest = %opened.ingest, api = %opened.api, rules = wired.rules.in_force().now().rules().len(),
             data = %config.data_dir.display(), "jacquemart keeps watch"
         );
         Ok(Self {

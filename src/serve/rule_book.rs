@@ -1,42 +1,94 @@
-//! The rules in use, as the API shows them.
+//! The rules in force, as the API shows and changes them.
 
 use std::sync::Arc;
 
-use api::{RuleDetail, RuleLogsource, RuleSummary};
-use detect::Rule;
+use api::{
+    CheckedFilter, Reload, RuleDetail, RuleInCommune, RuleLogsource, RuleRefusal, RuleSummary,
+    RulesStatus,
+};
+use async_trait::async_trait;
+use detect::{Kept, Rule, Ruleset, Selector};
+use event::CommuneId;
+use store::db::RuleCause;
 
-use crate::rules::InForce;
+use crate::rules::{self, Keeper};
 
 /// A view of the rules in force, by id.
 pub(crate) struct RuleBook {
-    in_force: Arc<InForce>,
+    keeper: Arc<Keeper>,
 }
 
 impl RuleBook {
-    pub(crate) fn new(in_force: Arc<InForce>) -> Self {
-        Self { in_force }
+    pub(crate) fn new(keeper: Arc<Keeper>) -> Self {
+        Self { keeper }
+    }
+
+    fn now(&self) -> Arc<Ruleset> {
+        self.keeper.in_force().now()
     }
 }
 
+#[async_trait]
 impl api::Rules for RuleBook {
     fn list(&self) -> Vec<RuleSummary> {
-        self.in_force.now().rules().iter().map(|rule| summary(rule)).collect()
+        let ruleset = self.now();
+        ruleset.rules().iter().map(|rule| summary(rule, ruleset.kept())).collect()
     }
 
     fn get(&self, id: &str) -> Option<RuleDetail> {
-        let ruleset = self.in_force.now();
-        let rules = ruleset.rules();
-        let place = rules.binary_search_by(|rule| rule.id().cmp(id)).ok()?;
-        rules.get(place).map(|rule| detail(rule))
+        let ruleset = self.now();
+        ruleset.rule(id).map(|rule| detail(rule, ruleset.kept()))
     }
 
     fn count(&self) -> usize {
-        self.in_force.now().rules().len()
+        self.now().rules().len()
+    }
+
+    fn status(&self) -> RulesStatus {
+        self.keeper.status()
+    }
+
+    async fn reload(&self, by: &str) -> Result<Reload, String> {
+        let done = self.keeper.reload(RuleCause::Api, by).await;
+        done.map_err(|error| format!("failed to read the rules anew: {error:#}"))
+    }
+
+    async fn policies_changed(&self) -> Result<(), String> {
+        self.keeper.refresh_policies().await.map_err(|error| format!("{error:#}"))
+    }
+
+    fn in_commune(&self, id: &str, commune: &CommuneId) -> Option<RuleInCommune> {
+        let ruleset = self.now();
+        let rule = ruleset.rule(id)?;
+        let policies = ruleset.policies();
+        Some(RuleInCommune {
+            enabled: policies.is_enabled(commune, rule),
+            level: policies.level(commune, rule),
+        })
+    }
+
+    fn check_selector(&self, selector: &str) -> Result<(String, usize), String> {
+        let selector: Selector = selector.parse().map_err(|error| format!("{error}"))?;
+        let ruleset = self.now();
+        let count = ruleset.rules().iter().filter(|rule| selector.names(rule)).count();
+        match &selector {
+            Selector::Rule(id) if count == 0 => Err(format!("no rule in force has the id {id:?}")),
+            selector => Ok((selector.to_string(), count)),
+        }
+    }
+
+    fn check_filter(&self, filter: &str) -> Result<CheckedFilter, RuleRefusal> {
+        let ruleset = self.now();
+        match detect::check_exception(filter, ruleset.rules()) {
+            Ok(checked) => Ok(CheckedFilter { title: checked.title, rules: checked.rules }),
+            Err(refusal) => Err(rules::about(&refusal)),
+        }
     }
 }
 
-fn summary(rule: &Rule) -> RuleSummary {
+fn summary(rule: &Rule, kept: &[Kept]) -> RuleSummary {
     let logsource = rule.logsource();
+    let kept = kept.iter().find(|kept| kept.id.as_deref() == Some(rule.id()));
     RuleSummary {
         id: rule.id().to_owned(),
         title: rule.title().to_owned(),
@@ -49,15 +101,17 @@ fn summary(rule: &Rule) -> RuleSummary {
             service: logsource.service.clone(),
         },
         version: rule.version().to_owned(),
+        kept: kept.map(|kept| kept.because.reason.clone()),
     }
 }
 
-fn detail(rule: &Rule) -> RuleDetail {
+fn detail(rule: &Rule, kept: &[Kept]) -> RuleDetail {
     RuleDetail {
-        summary: summary(rule),
+        summary: summary(rule, kept),
         description: rule.description().map(str::to_owned),
         false_positives: rule.false_positives().to_vec(),
         references: rule.references().to_vec(),
         author: rule.author().map(str::to_owned),
+        text: rule.text(),
     }
 }

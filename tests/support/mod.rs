@@ -127,6 +127,12 @@ impl Centre {
         child.wait().unwrap();
     }
 
+    /// SIGHUP: must read the rules anew.
+    pub(crate) fn hangup(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// SIGTERM: must drain and end with 0.
     pub(crate) fn stop(&mut self) {
         let mut child = self.child.take().unwrap();

@@ -7,7 +7,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use api::{Api, Check, Health, LocalOperator, RequestMetrics, RuleDetail, RuleSummary, Rules};
+use api::{
+    Api, Check, CheckedFilter, Health, LocalOperator, Reload, RequestMetrics, RuleDetail,
+    RuleInCommune, RuleRefusal, RuleSummary, Rules, RulesStatus,
+};
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
@@ -24,7 +27,7 @@ use serde_json::{Value, json};
 use store::{
     Scope,
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
-    db::{self, Position, SharedDatabase},
+    db::{self, NewException, Position, SharedDatabase},
     hunt::{Hunt, HuntAnswer, HuntError, HuntRequest},
 };
 use tower::ServiceExt as _;
@@ -84,6 +87,7 @@ impl Hunt for ListHunt {
 /// One rule; asking for another called `panic` panics.
 struct OneRule;
 
+#[async_trait]
 impl Rules for OneRule {
     fn list(&self) -> Vec<RuleSummary> {
         self.get("rule-1").map(|rule| rule.summary).into_iter().collect()
@@ -103,12 +107,62 @@ impl Rules for OneRule {
                     ..Default::default()
                 },
                 version: "0123456789ab".to_owned(),
+                kept: None,
             },
             description: Some("What it means".to_owned()),
             false_positives: vec!["Backups".to_owned()],
             references: Vec::new(),
             author: None,
+            text: "title: Rule one\n".to_owned(),
         })
+    }
+
+    fn status(&self) -> RulesStatus {
+        RulesStatus { loaded: 1, ..RulesStatus::default() }
+    }
+
+    async fn reload(&self, _: &str) -> Result<Reload, String> {
+        Ok(Reload {
+            at: Timestamp::now(),
+            took_ms: 0,
+            added: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            status: self.status(),
+        })
+    }
+
+    async fn policies_changed(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn in_commune(&self, id: &str, commune: &CommuneId) -> Option<RuleInCommune> {
+        let enabled = commune.as_str() != "talant";
+        (id == "rule-1").then_some(RuleInCommune { enabled, level: Level::High })
+    }
+
+    fn check_selector(&self, selector: &str) -> Result<(String, usize), String> {
+        match selector {
+            "id:rule-1" => Ok((selector.to_owned(), 1)),
+            other => Err(format!("{other:?} selects no rules")),
+        }
+    }
+
+    /// Any text with a title is a filter here.
+    fn check_filter(&self, filter: &str) -> Result<CheckedFilter, RuleRefusal> {
+        match filter.strip_prefix("title: ") {
+            Some(title) => {
+                let title = title.lines().next().unwrap_or_default().to_owned();
+                Ok(CheckedFilter { title, rules: vec!["rule-1".to_owned()] })
+            }
+            None => Err(RuleRefusal {
+                path: "filter".to_owned(),
+                line: 3,
+                rule: None,
+                title: None,
+                reason: "no title".to_owned(),
+            }),
+        }
     }
 }
 
@@ -146,6 +200,8 @@ pub(crate) struct Centre {
 /// What one commune has.
 pub(crate) struct Whose {
     pub(crate) incident: IncidentId,
+    /// The id of its one exception from a rule.
+    pub(crate) exception: String,
     pub(crate) events: Vec<Event>,
 }
 
@@ -268,11 +324,13 @@ impl Centre {
             metrics_open: false,
         };
         let router = api::router(api.clone());
-        let operator = LocalOperator(Caller::operator(&held));
+        let operator = Caller::operator(&held);
+        let scope = operator.scope().clone();
+        let operator = LocalOperator(operator);
         let local = api::router(api.clone()).layer(Extension(operator));
         let next_offset = Mutex::new(0);
-        let dijon = raise_in(&db, &hunt, &next_offset, "dijon").await;
-        let talant = raise_in(&db, &hunt, &next_offset, "talant").await;
+        let dijon = raise_in(&db, &hunt, &next_offset, &scope, "dijon").await;
+        let talant = raise_in(&db, &hunt, &next_offset, &scope, "talant").await;
         let tokens = Tokens::add(&db).await;
         Self {
             router,
@@ -347,7 +405,13 @@ fn next(offsets: &Mutex<u64>) -> u64 {
     *offset
 }
 
-async fn raise_in(db: &SharedDatabase, hunt: &ListHunt, offsets: &Mutex<u64>, of: &str) -> Whose {
+async fn raise_in(
+    db: &SharedDatabase,
+    hunt: &ListHunt,
+    offsets: &Mutex<u64>,
+    scope: &Scope,
+    of: &str,
+) -> Whose {
     let now = Timestamp::now();
     let id = commune(of);
     db.add_commune(Commune { id: id.clone(), name: of.to_owned(), created: now }).await.unwrap();
@@ -371,7 +435,15 @@ async fn raise_in(db: &SharedDatabase, hunt: &ListHunt, offsets: &Mutex<u64>, of
     let raised = db.raise(&detections, position, now).await.unwrap();
     let incident = raised[0].incident.unwrap();
     assert!(raised.iter().all(|raised| raised.incident == Some(incident)));
-    Whose { incident, events }
+    let exception = NewException {
+        title: format!("talk of {of}-secret"),
+        filter: format!("title: {of}-secret\n"),
+        owner: format!("{of}-host"),
+        reason: "a test".to_owned(),
+        expires: now.plus(std::time::Duration::from_hours(1)),
+    };
+    let excepted = db.except_rules(scope, &commune(of), exception, "soc", now).await.unwrap();
+    Whose { incident, exception: excepted.id, events }
 }
 
 impl Tokens {

@@ -44,7 +44,7 @@ pub(crate) async fn run(global: &Global, args: Demo) -> Result<Exit, Failure> {
         .context("failed to make a temporary folder")?;
     let config = config(global, folder.path())?;
     let wired = Wired::open(&config, OpenMode::Serve).await?;
-    let rules = wired.rules.now().rules().len();
+    let rules = wired.rules.in_force().now().rules().len();
     let server = Server::start(&config, wired).await?;
 
     let outcome = play_and_watch(&config, &server, &capture, &args, rules, started).await;

@@ -1,44 +1,26 @@
-//! `jacquemart rules`.
+//! What loads, what is refused, and what is odd.
 
 use std::path::PathBuf;
 
 use detect::Refusal;
 use serde_json::{Value, json};
 
-use crate::{
-    Exit, Failure,
-    cli::{Global, Output, Rules},
-    commands::connect,
-    print,
-};
+use crate::{Exit, Failure, cli::Output, print};
 
-pub(crate) async fn run(global: &Global, args: Rules) -> Result<Exit, Failure> {
-    match args {
-        Rules::Check { paths, warnings } => check(global.output, &paths, warnings),
-        Rules::List { server } => {
-            let client = connect(global, &server).await?;
-            let answer = client.get("/api/v1/rules", &[]).await?;
-            client.close().await;
-            print::list(
-                global.output,
-                &answer,
-                &[("ID", "id"), ("LEVEL", "level"), ("TITLE", "title")],
-            )?;
-            Ok(Exit::Done)
-        }
-    }
-}
-
-fn check(output: Output, paths: &[PathBuf], with_warnings: bool) -> Result<Exit, Failure> {
+pub(super) fn run(output: Output, paths: &[PathBuf], with_warnings: bool) -> Result<Exit, Failure> {
     let started = std::time::Instant::now();
     let loaded = detect::load(paths);
-    let (rules, refused, warnings) = (loaded.rules.len(), loaded.refused, loaded.warnings);
+    let (rules, refused, mut warnings) = (loaded.rules.len(), loaded.refused, loaded.warnings);
     let engine = detect::Engine::new(loaded.rules);
     let took_ms = started.elapsed().as_millis();
+    let unfed = warnings.len();
+    warnings.extend(detect::lint(engine.rules().iter().map(|rule| &**rule)));
+    warnings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     match output {
         Output::Json => print::json(&json!({
             "loaded": rules,
             "refused": refused.iter().map(as_json).collect::<Vec<_>>(),
+            "warnings_of_metadata": warnings.len() - unfed,
             "warnings": warnings.iter().map(as_json).collect::<Vec<_>>(),
             "load_and_compile_ms": u64::try_from(took_ms).unwrap_or(u64::MAX),
             "engine_bytes": engine.memory_bytes(),
