@@ -140,6 +140,8 @@ pub(crate) fn of(event: &Event) -> Route {
     }
     match event.get_str(fields::EVENT_MODULE) {
         Some("windows") => windows(event),
+        // Winlogbeat names modules of its own.
+        _ if event.format().as_str() == "windows" => windows(event),
         Some("sentinelone") => sentinelone(event),
         module => route_feeds::of(event, module.unwrap_or_default()),
     }
@@ -218,7 +220,11 @@ fn registry(event: &Event, code: u32) -> Option<&'static [&'static str]> {
 fn sentinelone(event: &Event) -> Route {
     let route = product("sentinelone").with(operating_system(event));
     let dataset = event.get_str(fields::EVENT_DATASET).unwrap_or_default();
-    match dataset.strip_prefix("sentinelone.").unwrap_or_default() {
+    let name = match dataset {
+        "cloud-funnel-2.0" => "cloud_funnel",
+        _ => dataset.strip_prefix("sentinelone.").unwrap_or_default(),
+    };
+    match name {
         "cloud_funnel" => {
             let action = event.get_str(fields::EVENT_ACTION).unwrap_or_default();
             let categories = CLOUD_FUNNEL

@@ -71,6 +71,7 @@ impl EventBuilder {
     }
 
     /// The feed that the record came by.
+    #[inline]
     pub fn feed(&self) -> &FeedId {
         &self.record.feed
     }
@@ -81,6 +82,7 @@ impl EventBuilder {
     }
 
     /// `@timestamp`, where it is set.
+    #[inline]
     pub fn timestamp(&self) -> Option<Timestamp> {
         self.timestamp
     }
@@ -112,6 +114,7 @@ impl EventBuilder {
         result
     }
 
+    #[inline]
     fn store(&mut self, text: &str) -> Span {
         if let Some(start) = self.lent.iter().find_map(|region| region.find(text)) {
             return Span::new(start, text.len());
@@ -124,6 +127,7 @@ impl EventBuilder {
         Span::new(start, text.len())
     }
 
+    #[inline]
     fn entry(&mut self, field: FieldId, val: Val) {
         if let Some(word) = self.known.get_mut(field.index() / 64) {
             *word |= 1 << (field.index() % 64);
@@ -133,12 +137,14 @@ impl EventBuilder {
     }
 
     /// Adds a text value.
+    #[inline]
     pub fn push_str(&mut self, field: FieldId, text: &str) {
         let span = self.store(text);
         self.entry(field, Val::Str(span));
     }
 
     /// Adds a text value that `write` appends to the buffer it is given, without a copy.
+    #[inline]
     pub fn push_with(&mut self, field: FieldId, write: impl FnOnce(&mut String)) {
         let start = self.text.len();
         write(&mut self.text);
@@ -149,6 +155,7 @@ impl EventBuilder {
 
     /// Gives `to` the part `range` (in bytes) of the first text value of `from`, sharing the
     /// bytes. Does nothing where there is no such value, or the range does not fit it.
+    #[inline]
     pub fn push_part(&mut self, to: FieldId, from: FieldId, range: Range<usize>) {
         let Some(span) = self.span_of(from) else { return };
         if span.of(&self.text).get(range.clone()).is_some() {
@@ -166,11 +173,13 @@ impl EventBuilder {
     }
 
     /// Adds a whole number.
+    #[inline]
     pub fn push_i64(&mut self, field: FieldId, number: i64) {
         self.entry(field, Val::I64(number));
     }
 
     /// Adds a whole number.
+    #[inline]
     pub fn push_u64(&mut self, field: FieldId, number: u64) {
         self.entry(field, i64::try_from(number).map_or(Val::U64(number), Val::I64));
     }
@@ -191,6 +200,7 @@ impl EventBuilder {
     }
 
     /// Adds a value that borrows from elsewhere.
+    #[inline]
     pub fn push(&mut self, field: FieldId, value: ValueRef<'_>) {
         match value {
             ValueRef::Null => self.push_null(field),
@@ -203,6 +213,7 @@ impl EventBuilder {
     }
 
     /// Gives `to` the value that was pushed last too, sharing its bytes.
+    #[inline]
     pub fn also(&mut self, to: FieldId) {
         if let Some(val) = self.vals.last().copied() {
             self.entry(to, val);
@@ -210,6 +221,7 @@ impl EventBuilder {
     }
 
     /// Gives `to` every value that `from` has now, sharing the bytes.
+    #[inline]
     pub fn alias(&mut self, to: FieldId, from: FieldId) {
         if !self.has(from) {
             return;
@@ -221,6 +233,7 @@ impl EventBuilder {
         }
     }
 
+    #[inline]
     fn spans_of(&self, field: FieldId) -> impl Iterator<Item = Span> {
         // A field that is known to have no value is not searched for.
         let end = if self.has_bit(field) == Some(false) { 0 } else { self.fields.len() };
@@ -230,11 +243,13 @@ impl EventBuilder {
         })
     }
 
+    #[inline]
     fn span_of(&self, field: FieldId) -> Option<Span> {
         self.spans_of(field).next()
     }
 
     /// The first text value that `field` has now.
+    #[inline]
     pub fn get_str(&self, field: FieldId) -> Option<&str> {
         self.span_of(field).map(|span| span.of(&self.text))
     }
@@ -244,11 +259,13 @@ impl EventBuilder {
         self.spans_of(field).map(|span| span.of(&self.text))
     }
 
+    #[inline]
     fn has_bit(&self, field: FieldId) -> Option<bool> {
         self.known.get(field.index() / 64).map(|word| word >> (field.index() % 64) & 1 == 1)
     }
 
     /// Whether `field` has a value now.
+    #[inline]
     pub fn has(&self, field: FieldId) -> bool {
         self.has_bit(field).unwrap_or_else(|| self.fields.contains(&field))
     }
@@ -412,123 +429,4 @@ impl EventBuilder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{CommuneId, FormatName, Space};
-
-    fn builder(raw: &'static [u8]) -> EventBuilder {
-        let record = Record {
-            commune: CommuneId::new("dijon").unwrap(),
-            feed: FeedId::new("dijon-pc").unwrap(),
-            format: FormatName::new("windows").unwrap(),
-            received: Timestamp::from_millis(1_000),
-            raw: Bytes::from_static(raw),
-        };
-        EventBuilder::new(record, EventId::from_bytes([1; 16]))
-    }
-
-    #[test]
-    fn values_come_back_as_pushed() {
-        let mut b = builder(b"raw");
-        b.push_str(fields::PROCESS_EXECUTABLE, "C:\\a.exe");
-        b.alias(fields::PROCESS_NAME, fields::PROCESS_EXECUTABLE);
-        b.push_i64(fields::PROCESS_PID, 4);
-        b.push_json(
-            "x",
-            "y",
-            &serde_json::json!({"z": [1, null, {"w": "é"}], "big": 18446744073709551615u64}),
-        );
-        b.push_json("", "bad\u{1}name", &serde_json::json!("v"));
-        let event = b.build();
-        assert_eq!(event.get_str(fields::PROCESS_NAME), Some("C:\\a.exe"));
-        assert_eq!(event.get(fields::PROCESS_PID), Some(ValueRef::I64(4)));
-        let z: Vec<_> = event.get_all(FieldId::lookup("x.y.z").unwrap()).collect();
-        assert_eq!(z, [ValueRef::I64(1), ValueRef::Null]);
-        assert_eq!(event.get_str(FieldId::lookup("x.y.z.w").unwrap()), Some("é"));
-        assert_eq!(event.get(FieldId::lookup("x.y.big").unwrap()), Some(ValueRef::U64(u64::MAX)));
-        assert_eq!(event.get_str(fields::UNMAPPED), Some("bad\u{1}name=v"));
-        assert_eq!(event.get_str(fields::ORGANIZATION_ID), Some("dijon"));
-        assert_eq!(event.get_str(fields::TIMESTAMP), Some("1970-01-01T00:00:01Z"));
-        assert_eq!(event.get_str(fields::EVENT_ORIGINAL), Some("raw"));
-    }
-
-    #[test]
-    fn a_record_cannot_name_its_own_commune() {
-        let mut b = builder(b"{}");
-        b.push_str(fields::ORGANIZATION_ID, "talant");
-        let event = b.build();
-        let all: Vec<_> = event.get_all(fields::ORGANIZATION_ID).collect();
-        assert_eq!(all, [ValueRef::Str("dijon")]);
-    }
-
-    #[test]
-    fn deep_nesting_is_kept_as_text() {
-        let mut value = serde_json::json!("end");
-        for _ in 0..100 {
-            value = serde_json::json!({ "n": value });
-        }
-        let mut b = builder(b"{}");
-        b.push_json("deep", "x", &value);
-        let event = b.build();
-        assert!(event.iter().any(|(_, v)| v.as_str().is_some_and(|t| t.contains("\"end\""))));
-    }
-
-    #[test]
-    fn lent_text_is_shared_and_the_event_is_the_same() {
-        let raw = "say \u{e9}t\u{e9} again";
-        let mut memory = vec![0; raw.len()];
-        let mut b = builder(raw.as_bytes());
-        let held = b.raw().clone();
-        let source = std::str::from_utf8(&held).unwrap();
-        b.push_str(fields::TAGS, "before");
-        let mut space = Space::new(source, &mut memory);
-        let escaped = space.unescape(|out| Ok::<(), ()>(out.push_str("a\tb"))).unwrap();
-        let before = b.text.len();
-        EventBuilder::with_lent(&mut b, space.finish(), |b| {
-            b.push_str(fields::MESSAGE, source);
-            b.push_str(fields::EVENT_ACTION, &source[4..9]);
-            b.push_str(fields::EVENT_CODE, &escaped);
-            b.push_str(fields::EVENT_REASON, &escaped[2..]);
-            b.push_str(fields::HOST_NAME, "elsewhere");
-            b.push_str(fields::USER_NAME, "");
-            b.push_part(fields::USER_ID, fields::EVENT_ACTION, 0..2);
-            b.push_part(fields::GROUP_ID, fields::EVENT_ACTION, 0..1);
-        });
-        assert_eq!(b.text.len() - before, raw.len() + 3 + "elsewhere".len(), "copied once");
-        let event = b.build();
-        for (field, text) in [
-            (fields::TAGS, "before"),
-            (fields::MESSAGE, raw),
-            (fields::EVENT_ACTION, "\u{e9}t\u{e9}"),
-            (fields::EVENT_CODE, "a\tb"),
-            (fields::EVENT_REASON, "b"),
-            (fields::HOST_NAME, "elsewhere"),
-            (fields::USER_NAME, ""),
-            (fields::USER_ID, "\u{e9}"),
-            (fields::EVENT_ORIGINAL, raw),
-        ] {
-            assert_eq!(event.get_str(field), Some(text), "{field:?}");
-        }
-        assert_eq!(event.get(fields::GROUP_ID), None, "a range within a character");
-        assert_eq!(event.original_text(), raw);
-    }
-
-    #[test]
-    fn what_is_removed_is_gone_and_can_come_back() {
-        let other = FieldId::intern("vendor.removed").unwrap();
-        let mut b = builder(b"{}");
-        for field in [fields::TAGS, other, fields::MESSAGE, fields::TAGS] {
-            b.push_str(field, "x");
-        }
-        for field in [fields::TAGS, other] {
-            assert!(b.has(field));
-            b.remove(field);
-            assert!(!b.has(field));
-            assert_eq!(b.get_str(field), None);
-        }
-        assert!(b.has(fields::MESSAGE));
-        b.push_str(fields::TAGS, "y");
-        let names: Vec<_> = b.build().iter().map(|(field, _)| field).collect();
-        assert_eq!(names[..2], [fields::MESSAGE, fields::TAGS]);
-    }
-}
+mod tests;

@@ -45,6 +45,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// A record is bounded by the collectors far below 4 GiB; past it the text is empty.
+    #[inline]
     pub(crate) fn new(start: usize, len: usize) -> Self {
         match (u32::try_from(start), u32::try_from(len)) {
             (Ok(start), Ok(len)) => Self { start, len },
@@ -52,6 +53,7 @@ impl Span {
         }
     }
 
+    #[inline]
     pub(crate) fn of(self, text: &str) -> &str {
         let start = self.start as usize;
         text.get(start..start + self.len as usize).unwrap_or_default()
@@ -69,6 +71,7 @@ pub(crate) enum Val {
 }
 
 impl Val {
+    #[inline]
     pub(crate) fn of(self, text: &str) -> ValueRef<'_> {
         match self {
             Self::Null => ValueRef::Null,

@@ -452,6 +452,8 @@ known_fields! {
     WINLOG_LOGON_FAILURE_SUB_STATUS = "winlog.logon.failure.sub_status",
     WINLOG_EVENT_DATA_DATA = "winlog.event_data.Data",
     WINLOG_EVENT_DATA_EVENT_TYPE = "winlog.event_data.EventType",
+    WINLOG_EVENT_DATA_NEW_VALUE = "winlog.event_data.NewValue",
+    WINLOG_EVENT_DATA_NEW_VALUE_TYPE = "winlog.event_data.NewValueType",
     WINLOG_EVENT_DATA_OBJECT_NAME = "winlog.event_data.ObjectName",
     WINLOG_EVENT_DATA_OBJECT_TYPE = "winlog.event_data.ObjectType",
     WINLOG_EVENT_DATA_OBJECT_VALUE_NAME = "winlog.event_data.ObjectValueName",
@@ -476,42 +478,4 @@ known_fields! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn known_names_are_unique_and_keep_their_ids() {
-        for (index, name) in fields::KNOWN.iter().enumerate() {
-            assert_eq!(FieldId::intern(name).unwrap().index(), index, "{name} stands twice");
-        }
-        assert_eq!(fields::PROCESS_COMMAND_LINE.name(), "process.command_line");
-    }
-
-    #[test]
-    fn new_names_enter_once_and_insane_ones_do_not() {
-        let id = FieldId::intern("vendor.field.Key").unwrap();
-        assert_eq!(id.name(), "vendor.field.Key");
-        assert_eq!(FieldId::intern("vendor.field.Key"), Some(id));
-        assert_eq!(FieldId::intern(""), None);
-        assert_eq!(FieldId::intern("a\nb"), None);
-        assert_eq!(FieldId::intern(&"a".repeat(257)), None);
-    }
-
-    #[test]
-    fn a_feed_that_invents_names_takes_nobody_elses_room() {
-        let hostile = FeedId::new("hostile").unwrap();
-        let honest = FeedId::new("honest").unwrap();
-        let entered = (0..FIELDS_MAX)
-            .filter(|n| FieldId::intern_for(&hostile, &format!("invented.{n}")).is_some())
-            .count();
-        assert_eq!(entered, FEED_FIELDS_MAX);
-        let id = FieldId::intern_for(&honest, "vendor.honest").unwrap();
-        assert_eq!(
-            FieldId::intern_for(&hostile, "vendor.honest"),
-            Some(id),
-            "known names are free"
-        );
-        assert!(FieldId::intern("rule.made.later").is_some());
-        assert_eq!(id.name(), "vendor.honest");
-    }
-}
+mod tests;

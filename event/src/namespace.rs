@@ -51,6 +51,7 @@ impl Names<'_> {
 
     /// The id of `prefix.key`, new names being charged to `feed`; `None` as in
     /// [`FieldId::intern_for`].
+    #[inline]
     pub fn field_for(&self, feed: &FeedId, key: &str) -> Option<FieldId> {
         match self.published.get(key) {
             Some(id) => Some(*id),
@@ -76,6 +77,7 @@ impl Namespace {
     }
 
     /// The ids, for looking many keys up.
+    #[inline]
     pub fn names(&self) -> Names<'_> {
         Names { namespace: self, published: self.published.load() }
     }

@@ -36,6 +36,7 @@ impl<'a> Space<'a> {
     }
 
     /// The text that `write` appends to the buffer it is given.
+    #[inline]
     pub fn unescape<E>(
         &mut self,
         write: impl FnOnce(&mut String) -> Result<(), E>,
@@ -91,6 +92,7 @@ pub(crate) struct Region {
 
 impl Region {
     /// Where `text` is in the buffer, where it lies within this region.
+    #[inline]
     pub(crate) fn find(&self, text: &str) -> Option<usize> {
         let at = text.as_ptr().addr().wrapping_sub(self.start);
         (at < self.len && text.len() <= self.len - at).then(|| self.base + at)

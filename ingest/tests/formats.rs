@@ -151,6 +151,47 @@ fn hostile_records_are_events_of_bounded_size() {
 }
 
 #[test]
+fn hostile_event_xml_is_an_event_of_bounded_size() {
+    let formats = Formats::builtin();
+    let event = |data: &str| {
+        format!(
+            "<Event xmlns='x'><System><Provider Name='P'/><EventID>1</EventID></System>\
+             <EventData>{data}</EventData></Event>"
+        )
+    };
+    let bomb = "<!DOCTYPE x [<!ENTITY a '&b;&b;'><!ENTITY b '&a;&a;'>]>";
+    let keys: String = (0..100_000).map(|n| format!("<Data Name='cle{n}'>{n}</Data>")).collect();
+    let deep = ["<a>".repeat(10_000), "</a>".repeat(10_000)].concat();
+    let cases: Vec<(&str, String, bool)> = vec![
+        ("cut", "<Event><System><EventID>1</EventID>".into(), true),
+        ("cut in a tag", "<Event><System><Provider Name='".into(), true),
+        ("crossed tags", "<Event><System></Event></System>".into(), true),
+        ("no event", "<?xml version='1.0'?><html/>".into(), true),
+        ("an event of nothing", "<Event/>".into(), true),
+        ("two events", "<Events><Event/><Event/></Events>".into(), true),
+        ("entities", [bomb, &event("<Data Name='m'>&a;</Data>")].concat(), false),
+        ("depth", event(&deep), false),
+        ("many values", event(&keys), false),
+        ("one name", event(&"<Data Name='n'>1</Data>".repeat(10_000)), false),
+        ("NUL", event("<Data Name='m'>a\0b</Data>"), false),
+        ("lone ampersands", event("<Data Name='m'>a & b &; &#xFFFFFFFF; c</Data>"), false),
+        ("attributes", event(&format!("<Data {}>1</Data>", "a='1' ".repeat(10_000))), false),
+        ("invalid UTF-8", event("<Data Name='m'>\u{1}</Data>"), false),
+    ];
+    for (name, text, fails) in cases {
+        let mut raw = text.into_bytes();
+        if name == "invalid UTF-8" {
+            raw.iter_mut().filter(|byte| **byte == 1).for_each(|byte| *byte = 0xff);
+        }
+        let event = decode(&formats, "windows", &raw);
+        assert_eq!(event.is_pipeline_error(), fails, "{name}: {event:?}");
+        assert_eq!(&event.original()[..], &raw[..], "{name}");
+        assert!(event.size_bytes() < 20 * raw.len() + 10_000, "{name}: {}", event.size_bytes());
+        drop(event.to_json());
+    }
+}
+
+#[test]
 fn what_is_unmapped_is_kept() {
     let formats = Formats::builtin();
     let keys: String = (0..5_000).map(|n| format!(",\"champ{n}\":\"valeur{n}\"")).collect();

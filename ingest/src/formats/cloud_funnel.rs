@@ -15,7 +15,7 @@ use super::{
     mapping::{Mapping, Op, Op::*, Table, USER},
     sheet::Sheet,
     text,
-    windows::values,
+    windows::{registry_data, values},
 };
 
 /// What an event type means in ECS.
@@ -453,6 +453,7 @@ impl CloudFunnel {
                 .to_owned());
         };
         sheet.put(f::EVENT_MODULE, "sentinelone");
+        // As SEKOIA.IO calls it, so that what was built on that name keeps working.
         sheet.put(f::EVENT_DATASET, "cloud-funnel-2.0");
         sheet.put(f::OBSERVER_VENDOR, "SentinelOne");
         sheet.put(f::OBSERVER_PRODUCT, "Singularity");
@@ -529,37 +530,7 @@ fn registry<'v>(
         return;
     }
     values::registry_parts(sheet, event_type.starts_with("Registry Value"));
-    let data = text("registry.value");
-    let Some(kind) = text("registry.valueType") else { return };
-    let Some(data) = data else {
-        return sheet.put(f::REGISTRY_DATA_DETAILS, "(Empty)");
-    };
-    let number = || text::whole(data).map(i64::cast_unsigned);
-    match kind.strip_prefix("REG_").unwrap_or(kind) {
-        "DWORD" => {
-            sheet.put(f::REGISTRY_DATA_TYPE, "REG_DWORD");
-            if let Some(number) = number() {
-                sheet.put(f::REGISTRY_DATA_STRINGS, &number.to_string());
-                sheet.put(f::REGISTRY_DATA_DETAILS, &format!("DWORD (0x{:08x})", number as u32));
-            }
-        }
-        "QWORD" => {
-            sheet.put(f::REGISTRY_DATA_TYPE, "REG_QWORD");
-            if let Some(number) = number() {
-                sheet.put(f::REGISTRY_DATA_STRINGS, &number.to_string());
-                let (high, low) = (number >> 32, number as u32);
-                sheet.put(f::REGISTRY_DATA_DETAILS, &format!("QWORD (0x{high:08x}-0x{low:08x})"));
-            }
-        }
-        "BINARY" => {
-            sheet.put(f::REGISTRY_DATA_TYPE, "REG_BINARY");
-            sheet.put(f::REGISTRY_DATA_BYTES, data);
-            sheet.put(f::REGISTRY_DATA_DETAILS, "Binary Data");
-        }
-        other => {
-            sheet.put(f::REGISTRY_DATA_TYPE, &format!("REG_{other}"));
-            sheet.put(f::REGISTRY_DATA_STRINGS, data);
-            sheet.put(f::REGISTRY_DATA_DETAILS, data);
-        }
+    if let Some(kind) = text("registry.valueType") {
+        registry_data(sheet, kind, text("registry.value"));
     }
 }

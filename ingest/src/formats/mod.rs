@@ -149,6 +149,39 @@ fn with_object(
     sheet: &mut Sheet,
     read: impl FnOnce(&mut Sheet, &Json<'_>) -> Result<(), String>,
 ) -> Outcome {
+    with_tree(sheet, split_preamble, object, read)
+}
+
+/// Parses one JSON object, or an array of one.
+fn object<'a>(body: &'a str, space: Option<&mut Space<'a>>) -> Result<Json<'a>, String> {
+    if body.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let parsed = match space {
+        Some(space) => Json::parse_in(body, space),
+        None => Json::parse(body),
+    };
+    match parsed.map_err(|error| error.to_string())? {
+        object @ Json::Object(_) => Ok(object),
+        Json::Array(mut items) => match items.pop() {
+            Some(one @ Json::Object(_)) if items.is_empty() => Ok(one),
+            last => Err(format!(
+                "it is an array of {}; send its members as records of their own",
+                items.len() + usize::from(last.is_some())
+            )),
+        },
+        _ => Err("it is JSON, but no object".to_owned()),
+    }
+}
+
+/// Splits the record's text into preamble and body, parses the body into a tree that the event
+/// takes its text from, and hands the tree to `read`.
+fn with_tree(
+    sheet: &mut Sheet,
+    split: impl for<'a> FnOnce(&'a str) -> (&'a str, &'a str),
+    parse: impl for<'a> FnOnce(&'a str, Option<&mut Space<'a>>) -> Result<Json<'a>, String>,
+    read: impl FnOnce(&mut Sheet, &Json<'_>) -> Result<(), String>,
+) -> Outcome {
     let raw = sheet.raw();
     let text = match std::str::from_utf8(&raw) {
         Ok(text) => Cow::Borrowed(text),
@@ -158,8 +191,8 @@ fn with_object(
     let large = text.len() > MEMORY_BYTES_MAX;
     let mut memory = Memory::take(if large { 0 } else { text.len() });
     let mut space = Space::new(&text, &mut memory.bytes);
-    let (preamble, body) = split_preamble(&text);
-    let parsed = if large { Json::parse(body) } else { Json::parse_in(body, &mut space) };
+    let (preamble, body) = split(&text);
+    let parsed = parse(body, (!large).then_some(&mut space));
     let outcome = EventBuilder::with_lent(sheet, space.finish(), |sheet| {
         if let Cow::Owned(_) = text {
             sheet.add(event::fields::TAGS, "invalid_utf8");
@@ -167,19 +200,7 @@ fn with_object(
         if !preamble.is_empty() {
             sheet.add(event::fields::LOG_PREAMBLE, preamble);
         }
-        match parsed {
-            _ if body.is_empty() => Err("it is empty".to_owned()),
-            Ok(json @ Json::Object(_)) => read(sheet, &json),
-            Ok(Json::Array(items)) => match items.as_slice() {
-                [one @ Json::Object(_)] => read(sheet, one),
-                _ => Err(format!(
-                    "it is an array of {}; send its members as records of their own",
-                    items.len()
-                )),
-            },
-            Ok(_) => Err("it is JSON, but no object".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
+        read(sheet, &parsed?)
     });
     memory.give_back();
     Outcome(outcome)

@@ -16,12 +16,15 @@ pub(crate) fn is_present(text: &str) -> bool {
 
 /// What stands behind the last `\` or `/`; all of `path` where there is none.
 pub(crate) fn basename(path: &str) -> &str {
-    path.rsplit(['\\', '/']).next().unwrap_or(path)
+    match memchr::memrchr2(b'\\', b'/', path.as_bytes()) {
+        Some(cut) => path.get(cut + 1..).unwrap_or_default(),
+        None => path,
+    }
 }
 
 /// What stands before the last `\` or `/`; a root keeps it (`C:\`, `/`).
 pub(crate) fn dirname(path: &str) -> Option<&str> {
-    let cut = path.rfind(['\\', '/'])?;
+    let cut = memchr::memrchr2(b'\\', b'/', path.as_bytes())?;
     let root = cut == 0 || path[..cut].ends_with(':');
     Some(if root { &path[..=cut] } else { &path[..cut] })
 }

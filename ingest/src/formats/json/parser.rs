@@ -31,10 +31,12 @@ impl<'a, 's> Parser<'a, 's> {
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -54,10 +56,7 @@ impl<'a, 's> Parser<'a, 's> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        self.values += 1;
-        if self.values > VALUES_MAX {
-            return Err(JsonError::Values);
-        }
+        self.count()?;
         self.skip_space();
         match self.peek() {
             Some(b'"') => self.string().map(Json::Str),
@@ -157,7 +156,15 @@ impl<'a, 's> Parser<'a, 's> {
                 None => return Err(JsonError::Short { inside: "an object" }),
                 Some(_) => return Err(self.unexpected("`:`")),
             }
-            pairs.push((key, self.value(depth + 1)?));
+            self.skip_space();
+            // The most frequent value, without the way through all others.
+            let value = if self.peek() == Some(b'"') {
+                self.count()?;
+                Json::Str(self.string()?)
+            } else {
+                self.value(depth + 1)?
+            };
+            pairs.push((key, value));
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -171,6 +178,12 @@ impl<'a, 's> Parser<'a, 's> {
         }
     }
 
+    fn count(&mut self) -> Result<(), JsonError> {
+        self.values += 1;
+        if self.values > VALUES_MAX { Err(JsonError::Values) } else { Ok(()) }
+    }
+
+    #[inline]
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at += 1;
         let start = self.at;
@@ -310,6 +323,7 @@ impl<'a, 's> Parser<'a, 's> {
 const WORDS: usize = 4;
 
 /// Where the first quote or backslash is.
+#[inline]
 fn find_stop(bytes: &[u8]) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

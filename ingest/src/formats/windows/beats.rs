@@ -91,20 +91,22 @@ const ECS: &[&str] = &[
 ];
 
 /// `event` fields that are this program's to set.
-const OWN_EVENT: &[&str] = &["module", "dataset", "kind", "id", "original", "ingested", "code"];
+const OWN_EVENT: &[&str] = &["dataset", "kind", "id", "original", "ingested", "code"];
 
 /// Whether `pairs` come from Winlogbeat.
 pub(super) fn is_beat(pairs: &Object<'_>) -> bool {
-    pairs.iter().any(|(name, value)| match name.as_ref() {
-        "winlog" | "event_data" | "user_data" => matches!(value, Json::Object(_)),
-        "source_name" | "log_name" | "beat" => true,
-        name => name.starts_with("winlog.") || name.starts_with("event_data."),
+    pairs.iter().any(|(name, value)| match name.as_bytes() {
+        // Most names of other shippers begin with a capital letter and need no closer look.
+        [first, ..] if first.is_ascii_uppercase() => false,
+        b"winlog" | b"event_data" | b"user_data" => matches!(value, Json::Object(_)),
+        b"source_name" | b"log_name" | b"beat" => true,
+        name => name.starts_with(b"winlog.") || name.starts_with(b"event_data."),
     })
 }
 
 /// Takes an object of Winlogbeat apart.
 pub(super) fn parts<'j>(pairs: &'j Object<'j>) -> Parts<'j> {
-    let mut parts = Parts::default();
+    let mut parts = Parts { beat: true, ..Parts::default() };
     let old = !pairs.iter().any(|(name, _)| name == "winlog" || name.starts_with("winlog."));
     for (name, value) in pairs {
         top(&mut parts, old, name, value);

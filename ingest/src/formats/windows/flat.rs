@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use event::{FieldId, fields as f};
 
 use super::parts::{Extra, Parts};
-use crate::formats::json::{Json, Object, find};
+use crate::formats::json::{Json, Object};
 
 /// Names of event types and severities that only NXLog writes.
 const NXLOG_LEVELS: &[&str] =
@@ -17,18 +17,22 @@ pub(super) fn parts<'j>(pairs: &'j Object<'j>) -> Parts<'j> {
     let mut parts = Parts {
         system: Vec::with_capacity(16),
         data: Vec::with_capacity(pairs.len()),
+        extra: Vec::with_capacity(8),
         ..Parts::default()
     };
-    let hints = Hints::of(pairs);
-    for (name, value) in pairs {
-        pair(&mut parts, &hints, name, value);
+    let roles: Vec<Option<Role>> =
+        pairs.iter().map(|(name, _)| BY_NAME.get(name.as_ref()).copied()).collect();
+    let hints = Hints::of(&roles);
+    for ((name, value), role) in pairs.iter().zip(roles) {
+        pair(&mut parts, &hints, role, name, value);
     }
     // An own time of the event is better than the relay's.
-    if let Some(text) = find(pairs, "UtcTime").and_then(Json::present) {
-        parts.times.insert(0, text);
-    }
-    if let Some(text) = find(pairs, "@timestamp").and_then(Json::present) {
-        parts.times.push(text);
+    let times = [parts.utc.take(), parts.relayed.take()];
+    match times {
+        [None, None] => {}
+        [utc, relayed] => {
+            parts.times = utc.into_iter().chain(parts.times.drain(..)).chain(relayed).collect();
+        }
     }
     parts
 }
@@ -43,13 +47,13 @@ struct Hints {
 }
 
 impl Hints {
-    fn of(pairs: &Object<'_>) -> Self {
+    fn of(roles: &[Option<Role>]) -> Self {
         let mut hints = Self { execution: false, account: false, relay: false };
-        for (name, _) in pairs {
-            match name.as_ref() {
-                "ExecutionProcessID" => hints.execution = true,
-                "AccountType" => hints.account = true,
-                "@version" | "SourceModuleName" => hints.relay = true,
+        for role in roles.iter().flatten() {
+            match role {
+                Role::Execution => hints.execution = true,
+                Role::AccountType => hints.account = true,
+                Role::NxlogModule | Role::RelayVersion => hints.relay = true,
                 _ => {}
             }
         }
@@ -81,7 +85,16 @@ enum Role {
     Relay,
     /// A relay's where there is one.
     RelayHint,
+    /// The relay's time.
+    RelayTime,
+    /// Sysmon's time, which is event data too.
+    Utc,
     Data,
+    /// The rest says something about other names as well.
+    Execution,
+    AccountType,
+    NxlogModule,
+    RelayVersion,
 }
 
 const ROLES: &[(&str, Role)] = &[
@@ -118,14 +131,14 @@ const ROLES: &[(&str, Role)] = &[
     ("Version", Role::SystemNumber(f::WINLOG_VERSION)),
     ("ActivityID", Role::System(f::WINLOG_ACTIVITY_ID)),
     ("RelatedActivityID", Role::System(f::WINLOG_RELATED_ACTIVITY_ID)),
-    ("ExecutionProcessID", Role::System(f::WINLOG_PROCESS_PID)),
+    ("ExecutionProcessID", Role::Execution),
     ("ProcessID", Role::Process),
     ("ThreadID", Role::SystemNumber(f::WINLOG_PROCESS_THREAD_ID)),
     ("ExecutionThreadID", Role::SystemNumber(f::WINLOG_PROCESS_THREAD_ID)),
     ("UserID", Role::Account(f::WINLOG_USER_IDENTIFIER)),
     ("AccountName", Role::Account(f::WINLOG_USER_NAME)),
     ("Domain", Role::Account(f::WINLOG_USER_DOMAIN)),
-    ("AccountType", Role::System(f::WINLOG_USER_TYPE)),
+    ("AccountType", Role::AccountType),
     ("TimeCreated", Role::Time),
     ("SystemTime", Role::Time),
     ("Message", Role::Message),
@@ -134,14 +147,15 @@ const ROLES: &[(&str, Role)] = &[
     ("EventType", Role::NxlogLevel),
     ("Severity", Role::NxlogLevel),
     ("SeverityValue", Role::Nxlog),
-    ("SourceModuleName", Role::Nxlog),
+    ("SourceModuleName", Role::NxlogModule),
     ("SourceModuleType", Role::Nxlog),
-    ("@version", Role::Relay),
-    ("@timestamp", Role::Relay),
+    ("@version", Role::RelayVersion),
+    ("@timestamp", Role::RelayTime),
     ("tags", Role::Relay),
     ("host", Role::RelayHint),
     ("port", Role::RelayHint),
     ("type", Role::RelayHint),
+    ("UtcTime", Role::Utc),
     ("EventData", Role::Data),
     ("UserData", Role::Data),
 ];
@@ -150,21 +164,37 @@ const ROLES: &[(&str, Role)] = &[
 static BY_NAME: LazyLock<HashMap<&str, Role, foldhash::fast::RandomState>> =
     LazyLock::new(|| ROLES.iter().copied().collect());
 
-fn pair<'j>(parts: &mut Parts<'j>, hints: &Hints, name: &'j str, value: &'j Json<'j>) {
+fn pair<'j>(
+    parts: &mut Parts<'j>,
+    hints: &Hints,
+    role: Option<Role>,
+    name: &'j str,
+    value: &'j Json<'j>,
+) {
     let number = matches!(value, Json::Number(_));
-    let field = match BY_NAME.get(name) {
-        Some(Role::System(field)) => *field,
-        Some(Role::SystemNumber(field)) if number => *field,
+    let field = match role {
+        Some(Role::System(field)) => field,
+        Some(Role::Execution) => f::WINLOG_PROCESS_PID,
+        Some(Role::AccountType) => f::WINLOG_USER_TYPE,
+        Some(Role::SystemNumber(field)) if number => field,
         Some(Role::Process) if number && !hints.execution => f::WINLOG_PROCESS_PID,
-        Some(Role::Account(field)) if hints.account => *field,
+        Some(Role::Account(field)) if hints.account => field,
         Some(Role::Category) if hints.relay || !matches!(value, Json::Null) => f::WINLOG_TASK,
         Some(Role::Time) => return parts.time(f::WINLOG_TIME_CREATED, name, value),
         Some(Role::Message) => return message(parts, value),
         Some(Role::LocalTime) => return local_time(parts, name, value),
         Some(Role::NxlogLevel) if is_nxlog_level(value) => return nxlog_level(parts, name, value),
-        Some(Role::Nxlog) => return nxlog(parts, name, value),
-        Some(Role::Relay) => return relay(parts, name, value),
+        Some(Role::Nxlog | Role::NxlogModule) => return nxlog(parts, name, value),
+        Some(Role::Relay | Role::RelayVersion) => return relay(parts, name, value),
         Some(Role::RelayHint) if hints.relay => return relay(parts, name, value),
+        Some(Role::RelayTime) => {
+            parts.relayed = parts.relayed.or(value.present());
+            return relay(parts, name, value);
+        }
+        Some(Role::Utc) => {
+            parts.utc = parts.utc.or(value.present());
+            return parts.data.push((name.into(), value));
+        }
         Some(Role::Data) => return nested(parts, name, value),
         _ => return parts.data.push((name.into(), value)),
     };

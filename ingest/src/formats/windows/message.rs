@@ -27,6 +27,9 @@ const LABELS: &[(&str, Op)] = &[
     ("New Process Name", Path { path: f::PROCESS_EXECUTABLE, name: f::PROCESS_NAME }),
     ("Process Command Line", Text(f::PROCESS_COMMAND_LINE)),
     ("Service Name", Text(f::SERVICE_NAME)),
+    ("Failure Reason", Text(f::EVENT_REASON)),
+    ("Caller Process ID", Pid(f::PROCESS_PID)),
+    ("Caller Process Name", Path { path: f::PROCESS_EXECUTABLE, name: f::PROCESS_NAME }),
 ];
 
 /// An address, with or without a port.
@@ -46,6 +49,54 @@ pub(super) fn labels(sheet: &mut Sheet, message: &str) {
         let (label, value) = (label.trim(), value.trim());
         if let Some((_, op)) = LABELS.iter().find(|(known, _)| *known == label) {
             op.run(sheet, value);
+        }
+    }
+}
+
+/// The processes of an audit event whose `ProcessId` NXLog has written its own over, and why a
+/// logon failed where a relay dropped that. `creation` is that of a process: then the message
+/// calls the new process's creator by name.
+pub(super) fn audited_process(sheet: &mut Sheet, message: &str, creation: bool) {
+    if creation {
+        if let Some(creator) = behind(message, CREATOR) {
+            Pid(f::PROCESS_PARENT_PID).run(sheet, creator);
+        }
+    } else if let Some(process) = behind(message, PROCESS) {
+        Pid(f::PROCESS_PID).run(sheet, process);
+    }
+    if let Some(reason) = behind(message, REASON) {
+        Text(f::EVENT_REASON).run(sheet, reason);
+    }
+}
+
+/// Labels as English and French hosts write them.
+const CREATOR: &[&str] = &["Creator Process ID:", "ID du processus créateur :"];
+const PROCESS: &[&str] = &["Process ID:", "ID du processus :"];
+const REASON: &[&str] = &["Failure Reason:", "Raison de l’échec :", "Raison de l'échec :"];
+
+/// What stands behind the first of `labels`, to the end of its line.
+fn behind<'m>(message: &'m str, labels: &[&str]) -> Option<&'m str> {
+    labels.iter().find_map(|label| {
+        let at = memchr::memmem::find(message.as_bytes(), label.as_bytes())?;
+        Some(message.get(at + label.len()..)?.lines().next()?.trim())
+    })
+}
+
+/// What events say that have a sentence and nothing else: the address of a client that the
+/// terminal server cut off, the file that AppLocker let run or did not.
+pub(super) fn sentence(sheet: &mut Sheet, provider: &str, message: &str) {
+    if provider.eq_ignore_ascii_case("TermDD") {
+        if let Some(address) = behind(message, &["Client IP:"]) {
+            sheet.put_ip(f::SOURCE_IP, address.trim_end_matches('.'));
+        }
+    } else if provider.eq_ignore_ascii_case("Microsoft-Windows-AppLocker") {
+        let file = [" was allowed to run", " was prevented from running"]
+            .iter()
+            .find_map(|verdict| message.split_once(verdict))
+            .map(|(file, _)| file.trim());
+        // A sentence in another language has no path before these words.
+        if let Some(file) = file.filter(|file| file.contains('\\') && !file.contains('\n')) {
+            File.run(sheet, file);
         }
     }
 }

@@ -1,21 +1,25 @@
-//! Windows events, of all channels, in the JSON shapes that shippers give.
+//! Windows events, of all channels, in the shapes that shippers give.
 //!
-//! Enters: one event as NXLog's or forwarded events' flat JSON, Winlogbeat's (6, 7, 8), or an
-//! EVTX dump's. Leaves: event data verbatim under `winlog.event_data.*`, the system part under
-//! `winlog.*`, and ECS for Sysmon, Security, PowerShell, Defender, System and a few more.
+//! Enters: one event as event XML (OpenWEC, Windows itself), NXLog's or forwarded events' flat
+//! JSON, Winlogbeat's (6, 7, 8), or an EVTX dump's. Leaves: event data verbatim under
+//! `winlog.event_data.*`, the system part under `winlog.*`, and ECS for Sysmon, Security,
+//! PowerShell, Defender, System and a few more.
 //! Ignored: nothing; what has no place of its own is kept under `winlog.nxlog`,
 //! `winlog.relay` or `winlog.beat`.
 
 mod beats;
 mod channels;
 mod evtx;
+mod family;
 mod flat;
 mod message;
+mod objects;
 mod parts;
 mod rule;
 mod security;
 mod sysmon;
 pub(crate) mod values;
+mod xml;
 
 use std::collections::HashMap;
 
@@ -23,105 +27,20 @@ use event::{Event, EventBuilder, fields as f};
 use foldhash::fast::RandomState;
 
 use self::{
+    family::{FAMILIES, Family},
     parts::{Parts, Spaces},
     rule::Rule,
 };
+pub(super) use self::{message::url_host, objects::registry_data};
 use super::{
     Format,
     json::{self, Json},
-    mapping::{Mapping, Op, Table},
+    mapping::{Mapping, Op},
     sheet::Sheet,
     text,
 };
 
-pub(super) use self::message::url_host;
 use super::text::is_zoned;
-
-/// Channels that are read alike.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Family {
-    Sysmon,
-    Security,
-    PowerShell,
-    PowerShellClassic,
-    Defender,
-    System,
-    Services,
-    Tasks,
-    Transfers,
-    WmiActivity,
-    RemoteDesktop,
-    AppControl,
-    Other,
-}
-
-/// Every family with what its events have in common, and its events.
-const FAMILIES: &[(Family, Table, &[Rule])] = &[
-    (Family::Sysmon, sysmon::COMMON, sysmon::RULES),
-    (Family::Security, security::COMMON, security::RULES),
-    (Family::PowerShell, &[], channels::POWERSHELL),
-    (Family::PowerShellClassic, &[], channels::POWERSHELL_CLASSIC),
-    (Family::Defender, &[], channels::DEFENDER),
-    (Family::System, channels::COMMON, channels::SYSTEM),
-    (Family::Services, &[], channels::SERVICES),
-    (Family::Tasks, channels::COMMON, channels::TASKS),
-    (Family::Transfers, &[], channels::TRANSFERS),
-    (Family::WmiActivity, &[], channels::WMI_ACTIVITY),
-    (Family::RemoteDesktop, &[], channels::REMOTE_DESKTOP),
-    (Family::AppControl, &[], channels::APP_CONTROL),
-    (Family::Other, channels::COMMON, &[]),
-];
-
-impl Family {
-    fn of(provider: &str, channel: &str) -> Self {
-        let provider_is = |name: &str| provider.eq_ignore_ascii_case(name);
-        let channel_is = |name: &str| channel.eq_ignore_ascii_case(name);
-        if provider_is("Microsoft-Windows-Sysmon")
-            || channel_is("Microsoft-Windows-Sysmon/Operational")
-        {
-            Self::Sysmon
-        } else if provider_is("Microsoft-Windows-Security-Auditing") || channel_is("Security") {
-            Self::Security
-        } else if provider_is("PowerShell") || channel_is("Windows PowerShell") {
-            Self::PowerShellClassic
-        } else if provider_is("Microsoft-Windows-PowerShell")
-            || provider_is("PowerShellCore")
-            || channel_is("Microsoft-Windows-PowerShell/Operational")
-        {
-            Self::PowerShell
-        } else if provider_is("Microsoft-Windows-Windows Defender") {
-            Self::Defender
-        } else if provider_is("Service Control Manager") {
-            Self::Services
-        } else if provider_is("Microsoft-Windows-TaskScheduler") {
-            Self::Tasks
-        } else if provider_is("Microsoft-Windows-Bits-Client") {
-            Self::Transfers
-        } else if provider_is("Microsoft-Windows-WMI-Activity") {
-            Self::WmiActivity
-        } else if provider_is("Microsoft-Windows-AppLocker") {
-            Self::AppControl
-        } else if provider.starts_with("Microsoft-Windows-TerminalServices-") {
-            Self::RemoteDesktop
-        } else if channel_is("System") {
-            Self::System
-        } else {
-            Self::Other
-        }
-    }
-
-    /// `event.dataset`, where it is not made of the channel's name.
-    fn dataset(self) -> Option<&'static str> {
-        match self {
-            Self::Sysmon => Some("windows.sysmon"),
-            Self::Security => Some("windows.security"),
-            Self::PowerShell | Self::PowerShellClassic => Some("windows.powershell"),
-            Self::Defender => Some("windows.defender"),
-            Self::System | Self::Services => Some("windows.system"),
-            _ => None,
-        }
-    }
-}
 
 /// The format `windows`.
 pub(super) struct Windows {
@@ -161,13 +80,18 @@ impl Format for Windows {
     }
 
     fn describe(&self) -> &str {
-        "Windows events of any channel, as JSON of NXLog, Winlogbeat, EVTX dumps or forwarded \
-         events"
+        "Windows events of any channel: event XML, and JSON of NXLog, Winlogbeat, EVTX dumps or \
+         forwarded events"
     }
 
     fn decode(&self, builder: EventBuilder) -> Event {
         let mut sheet = Sheet::new(builder);
-        super::with_object(&mut sheet, |sheet, json| self.event(sheet, json)).finish(sheet)
+        let read = |sheet: &mut Sheet, json: &Json<'_>| self.event(sheet, json);
+        let outcome = match xml::begin(&sheet.raw()) {
+            Some(_) => super::with_tree(&mut sheet, xml::split, xml::parse, read),
+            None => super::with_object(&mut sheet, read),
+        };
+        outcome.finish(sheet)
     }
 }
 
@@ -206,10 +130,14 @@ impl Windows {
             apply(sheet, rule);
         }
         if let Some(text) = parts.message {
+            if family == Family::Security && parts.overwritten {
+                message::audited_process(sheet, text, parts.code() == Some(4688));
+            }
             if provider.eq_ignore_ascii_case("AD FS Auditing") {
                 message::federation(sheet, text);
             } else if parts.data.is_empty() && parts.ecs.is_empty() {
                 message::labels(sheet, text);
+                message::sentence(sheet, provider, text);
             }
         }
         derive(sheet, &parts);
@@ -218,7 +146,6 @@ impl Windows {
 
     /// What every event has, and what the shipper knows.
     fn base(&self, sheet: &mut Sheet, parts: &Parts<'_>, family: Family, channel: &str) {
-        sheet.put(f::EVENT_MODULE, "windows");
         match family.dataset() {
             Some(dataset) => sheet.put(f::EVENT_DATASET, dataset),
             None => sheet.put(f::EVENT_DATASET, &dataset_of(channel)),
@@ -229,6 +156,8 @@ impl Windows {
                 sheet.keep_named(&names, name, value, &mut |_, _, _| {});
             }
         }
+        // Winlogbeat says which of its modules it is, and is named after them where it does not.
+        sheet.put(f::EVENT_MODULE, if parts.beat { family.module() } else { "windows" });
         if let Some(message) = parts.message {
             sheet.add(f::MESSAGE, message);
             sheet.also(f::WINLOG_MESSAGE);
@@ -253,16 +182,22 @@ impl Windows {
                 _ => sheet.push(*field, value),
             }
         }
+        // What one shipper adds has one namespace, mostly.
+        let mut last = None;
         for (extra, name, value) in &parts.extra {
-            sheet.keep(self.spaces.of(*extra), name, value, &mut |_, _, _| {});
+            let names = match last.take() {
+                Some((of, names)) if of == *extra => names,
+                _ => self.spaces.of(*extra).names(),
+            };
+            sheet.keep_named(&names, name, value, &mut |_, _, _| {});
+            last = Some((*extra, names));
         }
         if let Some(code) = parts.text(f::WINLOG_EVENT_ID) {
             sheet.put(f::EVENT_CODE, code);
         }
         sheet.alias(f::EVENT_PROVIDER, f::WINLOG_PROVIDER_NAME);
-        for time in &parts.times {
-            sheet.set_time(text::utc(time));
-        }
+        // The best that is one; the others are kept as they are.
+        sheet.set_time(parts.times.iter().find_map(|time| text::utc(time)));
     }
 
     fn data(&self, sheet: &mut Sheet, parts: &Parts<'_>, mapping: Option<&Mapping>) {
@@ -286,7 +221,12 @@ impl Windows {
         // follows the last; else all are searched.
         let mut next = 0;
         for line in message.lines().skip(1) {
-            let Some((name, value)) = line.split_once(": ") else { continue };
+            // A name has no colon, so the first one ends it or the line has none.
+            let Some((name, value)) =
+                line.split_once(':').and_then(|(name, rest)| Some((name, rest.strip_prefix(' ')?)))
+            else {
+                continue;
+            };
             let is_next = parts.data.get(next).is_some_and(|(known, _)| known == name);
             let known = if is_next {
                 Some(next)
@@ -411,6 +351,9 @@ fn logger(sheet: &mut Sheet, parts: &Parts<'_>) {
     let named = [f::PROCESS_PID, f::PROCESS_EXECUTABLE, f::PROCESS_ENTITY_ID];
     if !named.iter().any(|field| sheet.has(*field)) {
         logger_process(sheet, parts);
+    } else if let Some(thread) = parts.text(f::WINLOG_PROCESS_THREAD_ID) {
+        // The thread in whose context it was logged is the only one that most events name.
+        Op::Whole(f::PROCESS_THREAD_ID).run(sheet, thread);
     }
     // Rules that ask for `DOMAIN\\name` mean an account that the event names, and a service
     // that logs for others is none.
@@ -420,8 +363,42 @@ fn logger(sheet: &mut Sheet, parts: &Parts<'_>) {
         let full = format!("{domain}\\{name}");
         sheet.put(f::USER_FULL, &full);
     }
-    if !sheet.has(f::USER_NAME) && !sheet.has(f::USER_ID) {
-        logger_user(sheet);
+    if !sheet.has(f::USER_ID) {
+        if !sheet.has(f::USER_NAME) {
+            logger_user(sheet);
+        } else if is_logger(sheet) {
+            sheet.alias(f::USER_ID, f::WINLOG_USER_IDENTIFIER);
+        } else if let Some(sid) = well_known_sid(sheet) {
+            sheet.put(f::USER_ID, sid);
+        }
+    }
+}
+
+/// Whether the account that the event is about is the one that logged it.
+fn is_logger(sheet: &Sheet) -> bool {
+    let same = |a, b| match (sheet.get(a), sheet.get(b)) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    same(f::USER_NAME, f::WINLOG_USER_NAME) && same(f::USER_DOMAIN, f::WINLOG_USER_DOMAIN)
+}
+
+/// The identifier of an account that every host has (Microsoft, well-known SIDs).
+fn well_known_sid(sheet: &Sheet) -> Option<&'static str> {
+    let domain = sheet.get(f::USER_DOMAIN)?;
+    if !domain.eq_ignore_ascii_case("NT AUTHORITY") && !domain.eq_ignore_ascii_case("AUTORITE NT") {
+        return None;
+    }
+    let name = sheet.get(f::USER_NAME)?;
+    let is = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if is(&["SYSTEM", "Système"]) {
+        Some("S-1-5-18")
+    } else if is(&["LOCAL SERVICE", "SERVICE LOCAL"]) {
+        Some("S-1-5-19")
+    } else if is(&["NETWORK SERVICE", "SERVICE RÉSEAU"]) {
+        Some("S-1-5-20")
+    } else {
+        None
     }
 }
 

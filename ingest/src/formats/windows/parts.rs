@@ -20,17 +20,22 @@ pub(super) struct Parts<'j> {
     pub(super) ecs: Vec<(Cow<'j, str>, &'j Json<'j>)>,
     /// Times of the event that are UTC or say their zone, best first.
     pub(super) times: Vec<&'j str>,
+    /// A flat object's Sysmon and relay times, until they are among the others.
+    pub(super) utc: Option<&'j str>,
+    pub(super) relayed: Option<&'j str>,
     /// The text that Windows made of the event.
     pub(super) message: Option<&'j str>,
     /// What NXLog calls the outcome of an audited attempt, and its name of the level.
     pub(super) audit: Option<&'j str>,
     pub(super) severity: Option<&'j str>,
+    /// It comes from Winlogbeat.
+    pub(super) beat: bool,
     /// NXLog writes its own fields over event data of the same name, whatever the case.
     pub(super) overwritten: bool,
 }
 
 /// Where values that are neither the system's nor the event's are kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extra {
     /// `winlog.*`: the rest of the system part.
     System,

@@ -5,7 +5,11 @@
 
 use event::fields as f;
 
-use super::{rule::Rule, values};
+use super::{
+    objects::{object, registry},
+    rule::Rule,
+    values,
+};
 use crate::formats::{
     mapping::{Op::*, Table},
     sheet::Sheet,
@@ -164,39 +168,6 @@ fn or_subject(sheet: &mut Sheet) {
             return;
         }
         sheet.alias(to, from);
-    }
-}
-
-/// A file that was accessed, or a registry key.
-fn object(sheet: &mut Sheet) {
-    let Some(name) = sheet.get(f::WINLOG_EVENT_DATA_OBJECT_NAME).map(str::to_owned) else { return };
-    match sheet.get(f::WINLOG_EVENT_DATA_OBJECT_TYPE) {
-        Some("File") => {
-            sheet.put_all(f::EVENT_CATEGORY, &["file"]);
-            File.run(sheet, &name);
-        }
-        Some("Key") => {
-            sheet.put_all(f::EVENT_CATEGORY, &["registry"]);
-            registry(sheet);
-        }
-        _ => {}
-    }
-}
-
-/// `\REGISTRY\MACHINE\…` in Sysmon's form, with its parts.
-fn registry(sheet: &mut Sheet) {
-    let Some(name) = sheet.get(f::WINLOG_EVENT_DATA_OBJECT_NAME) else { return };
-    let mut path = values::registry_root(name);
-    if let Some(value) =
-        sheet.get(f::WINLOG_EVENT_DATA_OBJECT_VALUE_NAME).filter(|value| !value.is_empty())
-    {
-        path.push('\\');
-        path.push_str(value);
-        sheet.put(f::REGISTRY_PATH, &path);
-        values::registry_parts(sheet, true);
-    } else {
-        sheet.put(f::REGISTRY_PATH, &path);
-        values::registry_parts(sheet, false);
     }
 }
 
