@@ -138,6 +138,45 @@ fn tapes() -> impl FnMut(&Set) {
     }
 }
 
+/// `key=value` taken apart into slices and nothing more: the least that reading it costs.
+fn pairs(raw: &[u8]) -> Vec<(&str, &str)> {
+    let mut rest = std::str::from_utf8(raw).unwrap_or_default();
+    let mut pairs = Vec::with_capacity(64);
+    while let Some((key, behind)) = rest.split_once('=') {
+        let (value, next) = match behind.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => behind.split_once(' ').unwrap_or((behind, "")),
+        };
+        pairs.push((key.trim_start(), value));
+        rest = next;
+    }
+    pairs
+}
+
+/// The readers for records of FortiGate, which are no JSON.
+fn text_readers(formats: &Formats) -> Vec<Reader<'_>> {
+    let mut readers = readers(formats);
+    let plain = Reader {
+        name: "parse: pairs as slices",
+        read: Box::new(|set: &Set| {
+            for raw in &set.records {
+                drop(black_box(pairs(raw)));
+            }
+        }),
+    };
+    let decode = readers.pop();
+    [plain].into_iter().chain(decode).collect()
+}
+
+/// FortiGate's records of traffic, as its fixtures hold them.
+fn fortigate() -> Vec<Bytes> {
+    let file = "tests/fixtures/fortigate/traffic-accept.json";
+    let text = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default();
+    let fixture: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let record = fixture["input"].as_str().unwrap_or_default().to_owned();
+    vec![Bytes::from(record)]
+}
+
 /// The records of a format's fixtures that are JSON.
 fn fixtures(format: &str) -> Vec<Bytes> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format);
@@ -166,8 +205,18 @@ fn captured() -> Vec<Bytes> {
     capture.into_iter().flatten().flatten().step_by(19).map(|record| record.raw).collect()
 }
 
+/// The set that is no JSON.
+const FORTIGATE: &str = "fortigate, traffic";
+
+fn readers_of<'f>(set: &Set, formats: &'f Formats) -> Vec<Reader<'f>> {
+    if set.name == FORTIGATE { text_readers(formats) } else { readers(formats) }
+}
+
 fn sets() -> Vec<Set> {
-    let mut sets = vec![Set::new("windows, captured", "windows", captured())];
+    let mut sets = vec![
+        Set::new("windows, captured", "windows", captured()),
+        Set::new(FORTIGATE, "fortigate", fortigate()),
+    ];
     sets.extend(
         Formats::builtin().names().into_iter().map(|name| Set::new(name, name, fixtures(name))),
     );
@@ -178,7 +227,7 @@ fn sets() -> Vec<Set> {
 /// Every reader's best round, beside each other.
 fn table(sets: &[Set], formats: &Formats) {
     for set in sets {
-        let mut readers = readers(formats);
+        let mut readers = readers_of(set, formats);
         let mut best = vec![Duration::MAX; readers.len()];
         // Small sets are read often enough for the clock.
         let repeats = 4_000usize.div_ceil(set.records.len());
@@ -225,7 +274,7 @@ fn decode(c: &mut Criterion<CpuTime>) {
             elements: set.records.len() as u64,
             bytes: set.bytes(),
         });
-        for mut reader in readers(&formats) {
+        for mut reader in readers_of(set, &formats) {
             group.bench_function(reader.name, |b| b.iter(|| (reader.read)(set)));
         }
         group.finish();
