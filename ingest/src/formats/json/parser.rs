@@ -149,22 +149,27 @@ impl<'a, 's> Parser<'a, 's> {
                     Some(_) => self.unexpected("a key in quotes"),
                 });
             }
-            let key = self.string()?;
-            self.skip_space();
-            match self.peek() {
-                Some(b':') => self.at += 1,
-                None => return Err(JsonError::Short { inside: "an object" }),
-                Some(_) => return Err(self.unexpected("`:`")),
-            }
-            self.skip_space();
-            // The most frequent value, without the way through all others.
-            let value = if self.peek() == Some(b'"') {
-                self.count()?;
-                Json::Str(self.string()?)
+            // Most pairs are plain texts and numbers, whose parts stay in registers; a value
+            // that is handed on through memory costs more than its text.
+            if let Some(key) = self.plain_string() {
+                self.colon()?;
+                self.skip_space();
+                if let Some(text) = self.plain_string() {
+                    self.count()?;
+                    pairs.push((key.into(), Json::Str(text.into())));
+                } else if let Some(digits) = self.plain_number() {
+                    self.count()?;
+                    pairs.push((key.into(), Json::Number(digits)));
+                } else {
+                    let value = self.value(depth + 1)?;
+                    pairs.push((key.into(), value));
+                }
             } else {
-                self.value(depth + 1)?
-            };
-            pairs.push((key, value));
+                let key = self.string()?;
+                self.colon()?;
+                let value = self.value(depth + 1)?;
+                pairs.push((key, value));
+            }
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -178,9 +183,69 @@ impl<'a, 's> Parser<'a, 's> {
         }
     }
 
+    #[inline]
     fn count(&mut self) -> Result<(), JsonError> {
         self.values += 1;
         if self.values > VALUES_MAX { Err(JsonError::Values) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Result<(), JsonError> {
+        self.skip_space();
+        match self.peek() {
+            Some(b':') => {
+                self.at += 1;
+                Ok(())
+            }
+            None => Err(JsonError::Short { inside: "an object" }),
+            Some(_) => Err(self.unexpected("`:`")),
+        }
+    }
+
+    /// The string that begins here, where one does and needs no memory of its own; else
+    /// nothing, and what is wrong is left to [`string`](Self::string) to tell.
+    #[inline]
+    fn plain_string(&mut self) -> Option<&'a str> {
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = start + find_stop(self.text.as_bytes().get(start..)?)?;
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return self.unescaped(start, end);
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
+    /// The same for a string that began at `start` and has its first escape at `escape`.
+    #[inline(never)]
+    fn unescaped(&mut self, start: usize, escape: usize) -> Option<&'a str> {
+        let space = self.space.take()?;
+        let string = space.unescape(|out| self.escaped(start, escape, out));
+        self.space = Some(space);
+        match string {
+            Ok(Cow::Borrowed(text)) => Some(text),
+            _ => {
+                self.at = start - 1;
+                None
+            }
+        }
+    }
+
+    /// The whole number that begins here; nothing where there is none or it goes on.
+    #[inline]
+    fn plain_number(&mut self) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let sign = usize::from(rest.first() == Some(&b'-'));
+        let digits = rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let goes_on = matches!(rest.get(sign + digits), Some(b'.' | b'e' | b'E'));
+        if digits == 0 || goes_on {
+            return None;
+        }
+        let start = self.at;
+        self.at += sign + digits;
+        self.text.get(start..self.at)
     }
 
     #[inline]
