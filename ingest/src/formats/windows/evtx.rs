@@ -1,4 +1,4 @@
-//! The JSON that EVTX dumps have: `Event` with `System` and `EventData` or `UserData`, and
+//! The JSON that EVTX dumps and OpenWEC have, and what event XML is read into: `Event` with `System` and `EventData` or `UserData`, and
 //! XML attributes under `#attributes`, `<Element>_attributes` or `@Name`.
 
 use event::{FieldId, fields as f};
@@ -17,6 +17,7 @@ const PLAIN: &[(&str, FieldId)] = &[
     ("EventRecordID", f::WINLOG_RECORD_ID),
     ("Channel", f::WINLOG_CHANNEL),
     ("Computer", f::WINLOG_COMPUTER_NAME),
+    ("UserID", f::WINLOG_USER_IDENTIFIER),
 ];
 
 /// The attributes of elements of `System`.
@@ -80,6 +81,9 @@ fn system<'j>(parts: &mut Parts<'j>, system: &'j Json<'j>) {
         match value {
             Json::Object(_) => attributes(parts, element, value),
             Json::Null => {}
+            Json::Str(_) if element == "TimeCreated" => {
+                parts.time(f::WINLOG_TIME_CREATED, "TimeCreated", value);
+            }
             _ => parts.extra.push((Extra::System, name.as_ref().into(), value)),
         }
     }

@@ -98,8 +98,19 @@ impl Format for Windows {
 impl Windows {
     fn event(&self, sheet: &mut Sheet, json: &Json<'_>) -> Result<(), String> {
         let pairs = json.object().unwrap_or_default();
+        // OpenWEC's raw JSON: event XML as it came, and how it came.
+        if let Some(Json::Str(data)) = json::find(pairs, "data")
+            && xml::begin(data.as_bytes()) == Some(0)
+        {
+            for (name, value) in pairs.iter().filter(|(name, _)| name != "data") {
+                sheet.keep(self.spaces.of(parts::Extra::Relay), name, value, &mut |_, _, _| {});
+            }
+            return self.event(sheet, &xml::parse(data, None)?);
+        }
         let parts = match json.get("Event").and_then(Json::object) {
             Some(event) if json::find(event, "System").is_some() => evtx::parts(event),
+            // OpenWEC's JSON has no root.
+            _ if json.at(&["System", "Provider"]).is_some() => evtx::parts(pairs),
             _ if beats::is_beat(pairs) => beats::parts(pairs),
             _ => flat::parts(pairs),
         };
