@@ -2,16 +2,17 @@
 //!
 //! What enters: files of Sigma rules ([`load`]) and normalised events. What leaves: what was
 //! loaded and what was refused and why ([`Loaded`]), and for each event the rules that fire
-//! ([`Engine::matches`]) or the [`event::Detection`]s to raise ([`Engine::detect`]). Deliberately
-//! absent: state (correlations come later and are refused when loaded), clocks (time is an
-//! argument) and I/O other than reading rules.
+//! ([`Engine::matches`]) or the [`event::Detection`]s to raise ([`Ruleset::detect`]), and of many
+//! matches those that correlations make ([`Correlator`]), the only state here. Deliberately absent:
+//! clocks (time is an argument) and I/O other than reading rules.
 //!
 //! `yaml` keeps lines and spelling, `modifier`, `detection` and `condition` turn a document into
 //! an expression, `taxonomy` turns Sigma's field names into the event's, `route` says which log
 //! sources an event belongs to. `eval` is the meaning of a rule, written plainly; `engine` is the
-//! same for all rules at once. `ruleset` is what a running centre exchanges as a whole.
+//! same for all rules at once, `correlate` what follows from many matches. `ruleset` is what a running centre exchanges as a whole.
 
 mod condition;
+mod correlate;
 mod detection;
 mod encode;
 mod engine;
@@ -46,6 +47,9 @@ mod test;
 mod value;
 mod yaml;
 
+pub use correlate::{
+    Adopted, Correlation, Correlations, Correlator, Limits, Linked, Restored, SnapshotError, Stats,
+};
 pub use engine::{Engine, Match, Scratch};
 pub use entities::entities;
 pub use error::Refusal;

@@ -10,6 +10,7 @@ use std::{
 use rayon::prelude::*;
 
 use crate::{
+    correlate::{self, Correlation},
     error::{Problem, Refusal},
     files::Kept,
     filter::Filter,
@@ -28,6 +29,9 @@ const FOLDER_DEPTH_MAX: usize = 32;
 pub struct Loaded {
     /// The rules, sorted by id.
     pub rules: Vec<Rule>,
+    /// The correlations, to be tied to all rules of an installation with
+    /// [`Correlations::link`](crate::Correlations::link).
+    pub correlations: Vec<Correlation>,
     /// What was not loaded and why, in the order of files and lines.
     pub refused: Vec<Refusal>,
     /// Flaws of rules that were loaded: log sources and fields that no feed here fills,
@@ -91,6 +95,7 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) rules: Vec<Parsed>,
     pub(crate) filters: Vec<Filter>,
+    pub(crate) correlations: Vec<(Correlation, Vec<Problem>)>,
     pub(crate) refused: Vec<Refusal>,
     /// Whether its rules give way to those of the same id elsewhere.
     pub(crate) yields: bool,
@@ -243,10 +248,8 @@ fn document(
         ));
     }
     if node.get("correlation").is_some() {
-        return Err(Problem::new(
-            rule::line_of(node, "correlation"),
-            "correlation rules are not supported yet; only detection rules and filters are",
-        ));
+        file.correlations.push(Correlation::parse(node, text, source)?);
+        return Ok(());
     }
     if node.get("filter").is_some() {
         file.filters.push(Filter::parse(node, text, source)?.with_lists(lists));
@@ -274,6 +277,9 @@ pub(crate) fn one_filter(text: &str, path: &Path) -> Result<Filter, Refusal> {
     if let Some(Parsed { rule, .. }) = file.rules.first() {
         return Err(other(rule.source().line, "this is a detection rule"));
     }
+    if let Some((correlation, _)) = file.correlations.first() {
+        return Err(other(correlation.source().line, "this is a correlation"));
+    }
     match (file.filters.pop(), file.filters.is_empty()) {
         (Some(filter), true) => Ok(filter),
         (Some(filter), false) => Err(other(filter.line(), "a second filter begins here")),
@@ -290,6 +296,15 @@ pub(crate) fn assemble(mut files: Vec<File>) -> Loaded {
     for file in files {
         loaded.refused.extend(file.refused);
         filters.extend(file.filters);
+        for (correlation, oddities) in file.correlations {
+            let same = |other: &Correlation| other.id() == correlation.id();
+            if file.yields && loaded.correlations.iter().any(same) {
+                continue;
+            }
+            let about = oddities.into_iter().map(|problem| correlate::about(&correlation, problem));
+            loaded.warnings.extend(about);
+            loaded.correlations.push(correlation);
+        }
         for Parsed { rule, oddities } in file.rules {
             let about = |problem: Problem| Refusal {
                 path: rule.source().path.clone(),

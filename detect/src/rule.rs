@@ -325,7 +325,7 @@ pub(crate) fn line_of(node: &Node, key: &str) -> u32 {
     node.get(key).map_or(node.line, |value| value.line)
 }
 
-fn required<'n>(node: &'n Node, key: &str) -> Result<&'n str, Problem> {
+pub(crate) fn required<'n>(node: &'n Node, key: &str) -> Result<&'n str, Problem> {
     optional(node, key)?.ok_or_else(|| Problem::new(node.line, format!("no {key}")))
 }
 
@@ -341,7 +341,7 @@ pub(crate) fn optional<'n>(node: &'n Node, key: &str) -> Result<Option<&'n str>,
     }
 }
 
-fn texts(node: &Node, key: &str) -> Result<Vec<String>, Problem> {
+pub(crate) fn texts(node: &Node, key: &str) -> Result<Vec<String>, Problem> {
     let Some(value) = node.get(key) else { return Ok(Vec::new()) };
     if value.is_null() {
         return Ok(Vec::new());
@@ -362,16 +362,17 @@ fn texts(node: &Node, key: &str) -> Result<Vec<String>, Problem> {
 }
 
 /// A UUID in its usual form, in lower case.
-fn uuid(text: &str) -> Option<String> {
+pub(crate) fn uuid(text: &str) -> Option<String> {
     let groups: Vec<&str> = text.split('-').collect();
     let right = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()));
     right.then(|| text.to_ascii_lowercase())
 }
 
-/// A UUID of version 8 (free form) from title and log source.
-fn derived_id(title: &str, logsource: &Logsource) -> String {
-    let digest = Sha256::digest(format!("{title}\0{logsource}"));
+/// A UUID of version 8 (free form) from title and log source, or whatever tells two rules of
+/// one title apart.
+pub(crate) fn derived_id(title: &str, besides: &dyn std::fmt::Display) -> String {
+    let digest = Sha256::digest(format!("{title}\0{besides}"));
     let mut bytes = [0_u8; 16];
     bytes.copy_from_slice(&digest[..16]);
     bytes[6] = (bytes[6] & 0x0f) | 0x80;

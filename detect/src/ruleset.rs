@@ -7,12 +7,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use event::{CommuneId, Detection, Event, Timestamp};
+use event::{CommuneId, Contribution, Detection, Event, Level, Timestamp};
 use rayon::prelude::*;
 
 use crate::{
-    Engine, Judgement, Kept, Loaded, Policies, Refusal, Rule, Scratch,
+    Correlations, Engine, Judgement, Kept, Loaded, Match, Policies, Refusal, Rule, Scratch,
     engine::{TASK_EVENTS_MIN, detection},
+    entities::entities,
     indicators::{IndicatorSet, in_order},
 };
 
@@ -20,6 +21,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Ruleset {
     engine: Arc<Engine>,
+    correlations: Arc<Correlations>,
     refused: Arc<[Refusal]>,
     kept: Arc<[Kept]>,
     policies: Arc<Policies>,
@@ -32,6 +34,9 @@ pub struct Found {
     /// In the order of the events, then of the rules' ids; an event's indicators after its rules,
     /// by type, value and source.
     pub detections: Vec<Detection>,
+    /// Matches for correlations alone, in the same order; those among `detections` that
+    /// correlations read carry their values themselves.
+    pub contributions: Vec<Contribution>,
     /// Matches that a commune's policy took away, and how many.
     pub suppressed: BTreeMap<Suppression, u64>,
 }
@@ -51,6 +56,7 @@ pub struct Suppression {
 #[derive(Default)]
 struct FoundOn {
     detections: Vec<Detection>,
+    contributions: Vec<Contribution>,
     suppressed: Vec<Suppression>,
 }
 
@@ -58,9 +64,14 @@ impl Ruleset {
     /// Compiles what was loaded, without policies and indicators. Takes as long as compiling all rules does, so
     /// it is nothing for a thread that others wait for.
     pub fn compile(loaded: Loaded) -> Self {
+        let linked = Correlations::link(loaded.correlations, &loaded.rules);
+        let mut refused = loaded.refused;
+        refused.extend(linked.refused);
+        refused.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
         Self {
             engine: Arc::new(Engine::new(loaded.rules)),
-            refused: loaded.refused.into(),
+            correlations: Arc::new(linked.correlations),
+            refused: refused.into(),
             kept: loaded.kept.into(),
             policies: Arc::default(),
             indicators: Arc::default(),
@@ -82,6 +93,11 @@ impl Ruleset {
     /// The indicators that events are compared with.
     pub fn indicators(&self) -> &Arc<IndicatorSet> {
         &self.indicators
+    }
+
+    /// The correlations, tied to the rules.
+    pub fn correlations(&self) -> &Arc<Correlations> {
+        &self.correlations
     }
 
     /// The compiled detection rules.
@@ -129,9 +145,7 @@ impl Ruleset {
                     for one in matches.drain(..) {
                         let exception = match self.policies.judge(&one.rule, event, now) {
                             Judgement::Stands(level) => {
-                                let mut detection = detection(&one, event, now);
-                                detection.rule.level = level;
-                                found.detections.push(detection);
+                                self.stands(&one, event, level, now, &mut found);
                                 continue;
                             }
                             Judgement::Disabled => None,
@@ -147,11 +161,43 @@ impl Ruleset {
         let mut all = Found::default();
         for found in each {
             all.detections.extend(found.detections);
+            all.contributions.extend(found.contributions);
             for suppression in found.suppressed {
                 *all.suppressed.entry(suppression).or_default() += 1;
             }
         }
         all.detections = in_order(events, all.detections, self.indicators.detect(events, now));
         all
+    }
+
+    /// A match that stands: a detection, or what correlations read where it is for them alone.
+    fn stands(
+        &self,
+        one: &Match,
+        event: &Event,
+        level: Level,
+        now: Timestamp,
+        found: &mut FoundOn,
+    ) {
+        let id = one.rule.id();
+        let values = self.correlations.values(id, event);
+        if self.correlations.is_quiet(id) {
+            found.contributions.push(Contribution {
+                rule: id.to_owned(),
+                commune: event.commune().clone(),
+                feed: event.feed().clone(),
+                format: event.format().clone(),
+                event_id: event.id(),
+                timestamp: event.timestamp(),
+                received: event.received(),
+                entities: entities(event),
+                values,
+            });
+            return;
+        }
+        let mut detection = detection(one, event, now);
+        detection.rule.level = level;
+        detection.values = values;
+        found.detections.push(detection);
     }
 }

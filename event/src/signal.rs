@@ -32,6 +32,22 @@ pub struct Contribution {
     pub values: Vec<MatchedField>,
 }
 
+impl From<&Detection> for Contribution {
+    fn from(detection: &Detection) -> Self {
+        Self {
+            rule: detection.rule.id.clone(),
+            commune: detection.commune.clone(),
+            feed: detection.feed.clone(),
+            format: detection.format.clone(),
+            event_id: detection.event_id,
+            timestamp: detection.timestamp,
+            received: detection.received,
+            entities: detection.entities.clone(),
+            values: detection.values.clone(),
+        }
+    }
+}
+
 /// One payload of topic `detections`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Signal {

@@ -1,14 +1,15 @@
 //! `jacquemart detect`.
 
 use std::{
+    collections::HashMap,
     io::{self, BufWriter, IsTerminal as _, Write},
     sync::Arc,
     time::Instant,
 };
 
 use bytes::Bytes;
-use detect::Ruleset;
-use event::{Detection, Event, Level, Timestamp};
+use detect::{Correlator, Limits, Ruleset};
+use event::{Contribution, Detection, Event, EventId, Level, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::{capture::Capture, formats::Formats};
 use rayon::prelude::*;
@@ -23,6 +24,8 @@ use crate::{
 
 /// Events that are matched at once.
 const BATCH_EVENTS: usize = 2_000;
+/// Matches that are held to be put in order; past it the oldest are looked at.
+const MATCHES_HELD_MAX: usize = 5_000_000;
 
 pub(crate) fn run(global: &Global, args: Detect) -> Result<Exit, Failure> {
     let formats = offline::formats(global)?;
@@ -39,7 +42,15 @@ pub(crate) fn run(global: &Global, args: Detect) -> Result<Exit, Failure> {
     if ruleset.rules().is_empty() {
         return Err(Failure::usage("no rule loaded; see `jacquemart rules check`"));
     }
-    let run = Run { formats, ruleset, origin: Origin::new(args.format), level_min: args.level_min };
+    let mut run = Run {
+        formats,
+        correlator: Correlator::new(Arc::clone(ruleset.correlations()), limits()),
+        fired: Vec::new(),
+        places: HashMap::new(),
+        ruleset,
+        origin: Origin::new(args.format),
+        level_min: args.level_min,
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut totals = Totals::default();
     let started = Instant::now();
@@ -70,11 +81,16 @@ pub(crate) fn run(global: &Global, args: Detect) -> Result<Exit, Failure> {
         run.flush(index, &name, &mut batch, &mut out, &mut totals)?;
         progress.finish_and_clear();
     }
+    run.correlate(&args.files, &mut out, &mut totals)?;
     out.flush()?;
     let seconds = started.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = totals.events as f64 / seconds.max(1e-9);
-    eprintln!("{totals}; {} rules, {seconds:.2} s, {rate:.0} events/s", run.ruleset.rules().len());
+    eprintln!(
+        "{totals}; {} rules, {} correlations, {seconds:.2} s, {rate:.0} events/s",
+        run.ruleset.rules().len(),
+        run.ruleset.correlations().len()
+    );
     Ok(Exit::Done)
 }
 
@@ -100,16 +116,28 @@ impl std::fmt::Display for Totals {
     }
 }
 
+/// Files are read to their end before anything is correlated, so that the order of files and of
+/// the records in them does not matter.
+fn limits() -> Limits {
+    // Whose the files are is not known, so they are one commune's and the Métropole's too.
+    let metropole = offline::commune();
+    Limits { held_max: MATCHES_HELD_MAX, metropole: Some(metropole), ..Limits::default() }
+}
+
 struct Run {
     formats: Formats,
     ruleset: Ruleset,
+    correlator: Correlator,
+    fired: Vec<Detection>,
+    /// File and number of the events that correlations may name as the one that completed them.
+    places: HashMap<EventId, (u32, u64)>,
     origin: Origin,
     level_min: Option<Level>,
 }
 
 impl Run {
     fn flush(
-        &self,
+        &mut self,
         file: u32,
         name: &str,
         batch: &mut Vec<(u64, Bytes)>,
@@ -127,15 +155,54 @@ impl Run {
             events.iter().filter(|event| event.is_pipeline_error()).count() as u64;
         // Detections come in the order of the events, so one pass over both finds each number.
         let mut at = 0;
-        for detection in self.ruleset.detect(&events, Timestamp::now()).detections {
+        let found = self.ruleset.detect(&events, Timestamp::now());
+        let mut numbered: HashMap<EventId, u64> = HashMap::new();
+        if !self.ruleset.correlations().is_empty() {
+            numbered = events.iter().map(|event| event.id()).zip(numbers.iter().copied()).collect();
+        }
+        for contribution in found.contributions {
+            self.hear(contribution, file, &numbered);
+        }
+        for detection in found.detections {
             while events.get(at).is_some_and(|event| event.id() != detection.event_id) {
                 at += 1;
+            }
+            if self.ruleset.correlations().reads(&detection.rule.id) {
+                self.hear(Contribution::from(&detection), file, &numbered);
             }
             if self.level_min.is_some_and(|level| detection.rule.level < level) {
                 continue;
             }
             totals.detections += 1;
             write_line(out, name, numbers.get(at).copied().unwrap_or_default(), &detection)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, contribution: Contribution, file: u32, numbered: &HashMap<EventId, u64>) {
+        let number = numbered.get(&contribution.event_id).copied().unwrap_or_default();
+        self.places.insert(contribution.event_id, (file, number));
+        // Everything was received at once, so nothing fires before the end unless more matches
+        // come than are held.
+        self.correlator.push(Arc::new(contribution), &mut self.fired);
+    }
+
+    /// Prints what the correlations make of all that was read, in the order of time.
+    fn correlate(
+        &mut self,
+        files: &[std::path::PathBuf],
+        out: &mut impl Write,
+        totals: &mut Totals,
+    ) -> io::Result<()> {
+        self.correlator.finish(&mut self.fired);
+        for detection in std::mem::take(&mut self.fired) {
+            if self.level_min.is_some_and(|level| detection.rule.level < level) {
+                continue;
+            }
+            totals.detections += 1;
+            let (file, number) = self.places.get(&detection.event_id).copied().unwrap_or_default();
+            let name = files.get(file as usize).map(|path| path.display().to_string());
+            write_line(out, &name.unwrap_or_default(), number, &detection)?;
         }
         Ok(())
     }
@@ -147,7 +214,7 @@ fn write_line(
     number: u64,
     detection: &Detection,
 ) -> io::Result<()> {
-    let line = json!({
+    let mut line = json!({
         "@timestamp": detection.timestamp,
         "event": { "id": detection.event_id, "kind": "signal", "sequence": number },
         "rule": {
@@ -160,6 +227,9 @@ fn write_line(
         "entities": detection.entities,
         "matched": detection.matched,
     });
+    if let Some(correlation) = &detection.correlation {
+        line["correlation"] = serde_json::to_value(correlation)?;
+    }
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }

@@ -19,7 +19,7 @@ impl Origin {
     pub(crate) fn new(format: FormatName) -> Self {
         let valid = "a constant slug is valid";
         Self {
-            commune: CommuneId::new("offline").expect(valid),
+            commune: commune(),
             feed: FeedId::new("offline").expect(valid),
             format,
             started: Timestamp::now(),
@@ -49,6 +49,11 @@ impl Origin {
 /// The formats of the configuration.
 pub(crate) fn formats(global: &Global) -> Result<Formats, Failure> {
     load_config(global)?.formats().map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// Whose the records of files are.
+pub(crate) fn commune() -> CommuneId {
+    CommuneId::new("offline").expect("a constant slug is valid")
 }
 
 /// Refuses a format that does not exist, naming those that do.

@@ -10,7 +10,11 @@ use crate::{Exit, Failure, cli::Output, print};
 pub(super) fn run(output: Output, paths: &[PathBuf], with_warnings: bool) -> Result<Exit, Failure> {
     let started = std::time::Instant::now();
     let loaded = detect::load(paths);
-    let (rules, refused, mut warnings) = (loaded.rules.len(), loaded.refused, loaded.warnings);
+    let linked = detect::Correlations::link(loaded.correlations, &loaded.rules);
+    let rules = loaded.rules.len() + linked.correlations.len();
+    let (mut refused, mut warnings) = (loaded.refused, loaded.warnings);
+    refused.extend(linked.refused);
+    warnings.extend(linked.warnings);
     let engine = detect::Engine::new(loaded.rules);
     let took_ms = started.elapsed().as_millis();
     let unfed = warnings.len();
