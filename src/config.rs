@@ -14,6 +14,10 @@ use ingest::{
 };
 use serde::{Deserialize, Serialize};
 
+mod correlate;
+
+use correlate::Correlate;
+
 /// The file that is read where none is named and it is there.
 const DEFAULT_FILE: &str = "jacquemart.toml";
 
@@ -46,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
     pub(crate) ingest: Ingest,
     pub(crate) detect: Detect,
+    pub(crate) correlate: Correlate,
     pub(crate) rules: Rules,
     pub(crate) index: Index,
     pub(crate) api: Api,
@@ -63,6 +68,7 @@ impl Default for Config {
             journal: Journal::default(),
             ingest: Ingest::default(),
             detect: Detect::default(),
+            correlate: Correlate::default(),
             rules: Rules::default(),
             index: Index::default(),
             api: Api::default(),

@@ -1,8 +1,12 @@
 //! What `/metrics` shows, each with its unit in its name.
 
+mod correlate;
+
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+pub(crate) use self::correlate::CorrelateMetrics;
 
 /// Bounds for times from receipt, in seconds.
 const LATENCY_BUCKETS: &[f64] =
@@ -31,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) matched: IntCounter,
     pub(crate) raised: IntCounter,
     pub(crate) checkpoints: IntCounter,
+    pub(crate) correlate: CorrelateMetrics,
     pub(crate) to_detection: Histogram,
     pub(crate) to_incident: Histogram,
     pub(crate) to_searchable: Histogram,
@@ -129,6 +134,7 @@ impl Metrics {
                 "index_checkpoints_total",
                 "Times that splits were sealed and published",
             )?,
+            correlate: CorrelateMetrics::register(&registry)?,
             to_detection: latency(
                 "receipt_to_detection_seconds",
                 "From receipt of a record to its detections being durable",

@@ -48,6 +48,7 @@ impl RuleFiles {
                 .entry(path.clone())
                 .or_insert_with(|| File { path: path.clone(), ..File::default() });
             known.rules.extend(first.rules);
+            known.correlations.extend(first.correlations);
         }
         Self { good }
     }
@@ -93,6 +94,7 @@ impl RuleFiles {
             let known = good.entry(file.path.clone()).or_default();
             known.rules.extend(file.rules.iter().cloned());
             known.filters.extend(file.filters.iter().cloned());
+            known.correlations.extend(file.correlations.iter().cloned());
         }
         read.extend(stand);
         read.extend(builtin.iter().map(|(path, text)| {
@@ -156,10 +158,17 @@ fn still_good(old: &File, read: &[File], refused: &[Refusal]) -> File {
         .iter()
         .filter(|old| meant(Some(old.rule.id()), old.rule.title()) && !has_rule(old));
     let filters = old.filters.iter().filter(|old| meant(old.id(), old.title()) && !has_filter(old));
+    let has_correlation =
+        |id: &str| read.iter().flat_map(|file| &file.correlations).any(|(new, _)| new.id() == id);
+    let correlations = old
+        .correlations
+        .iter()
+        .filter(|(old, _)| meant(Some(old.id()), old.title()) && !has_correlation(old.id()));
     File {
         path: old.path.clone(),
         rules: rules.cloned().collect(),
         filters: filters.cloned().collect(),
+        correlations: correlations.cloned().collect(),
         ..File::default()
     }
 }
@@ -168,6 +177,9 @@ impl File {
     /// Id and title of each document.
     fn names(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
         let rules = self.rules.iter().map(|old| (Some(old.rule.id()), old.rule.title()));
-        rules.chain(self.filters.iter().map(|filter| (filter.id(), filter.title())))
+        let correlations = self.correlations.iter().map(|(old, _)| (Some(old.id()), old.title()));
+        rules
+            .chain(self.filters.iter().map(|filter| (filter.id(), filter.title())))
+            .chain(correlations)
     }
 }

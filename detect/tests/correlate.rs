@@ -93,7 +93,7 @@ fn run_hard(
             Between::Tick => correlator.tick(contribution.received, &mut out),
             Between::Restore => {
                 let snapshot = correlator.snapshot();
-                let restored = Correlator::restore(&snapshot, Arc::clone(rules), limits()).unwrap();
+                let restored = Correlator::restore(&snapshot, rules, limits()).unwrap();
                 assert_eq!(restored.adopted.kept, rules.len());
                 assert_eq!(restored.correlator.snapshot().len(), snapshot.len());
                 correlator = restored.correlator;
@@ -263,14 +263,14 @@ fn a_correlation_that_changes_begins_anew_and_the_others_go_on() {
     assert_eq!((adopted.kept, adopted.restarted.len(), adopted.dropped.len()), (2, 0, 0));
     assert_eq!(push(&mut correlator, 3), ["c0", "c1"]);
 
-    let restored = Correlator::restore(&snapshot, text("gte: 2", "one"), limits.clone()).unwrap();
+    let restored = Correlator::restore(&snapshot, &text("gte: 2", "one"), limits.clone()).unwrap();
     assert_eq!(restored.adopted.kept, 1);
     assert_eq!(restored.adopted.restarted, ["00000000-0000-4000-8000-0000000000c0"]);
     let mut correlator = restored.correlator;
     assert_eq!(push(&mut correlator, 3), ["c1"]);
     assert_eq!(push(&mut correlator, 4), ["c0"]);
 
-    let restored = Correlator::restore(&snapshot, of(BASE).0, limits).unwrap();
+    let restored = Correlator::restore(&snapshot, &of(BASE).0, limits).unwrap();
     assert_eq!(restored.adopted.dropped.len(), 2);
     assert_eq!(restored.correlator.stats().groups, 0);
 }
@@ -285,12 +285,12 @@ fn a_damaged_snapshot_is_refused_wherever_the_damage_is() {
         correlator.push(Arc::new(contribution), &mut out);
     }
     let snapshot = correlator.snapshot();
-    assert!(Correlator::restore(&snapshot, Arc::clone(&rules), limits()).is_ok());
+    assert!(Correlator::restore(&snapshot, &rules, limits()).is_ok());
     for place in 0..snapshot.len() {
         let mut bytes = snapshot.clone();
         bytes[place] ^= 0x10;
-        assert!(Correlator::restore(&bytes, Arc::clone(&rules), limits()).is_err(), "{place}");
-        assert!(Correlator::restore(&snapshot[..place], Arc::clone(&rules), limits()).is_err());
+        assert!(Correlator::restore(&bytes, &rules, limits()).is_err(), "{place}");
+        assert!(Correlator::restore(&snapshot[..place], &rules, limits()).is_err());
     }
 }
 

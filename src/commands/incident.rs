@@ -106,6 +106,9 @@ fn show(answer: &Value) -> std::io::Result<()> {
         for matched in detection.get("matched").and_then(Value::as_array).into_iter().flatten() {
             print::outln!("    {} = {}", cell(matched, "field"), cell(matched, "value"));
         }
+        if let Some(correlation) = detection.get("correlation") {
+            show_correlation(correlation)?;
+        }
     }
     print::outln!("\ntimeline");
     for entry in list("/timeline") {
@@ -120,6 +123,30 @@ fn show(answer: &Value) -> std::io::Result<()> {
             cell(&entry, "kind"),
             what.unwrap_or_default()
         );
+    }
+    Ok(())
+}
+
+/// The window that a correlation fired on, and what was in it.
+fn show_correlation(correlation: &Value) -> std::io::Result<()> {
+    print::outln!(
+        "    {} ({}) is {}, {} to {}, {} events",
+        cell(correlation, "kind"),
+        cell(correlation, "condition"),
+        cell(correlation, "value"),
+        cell(correlation, "from"),
+        cell(correlation, "to"),
+        cell(correlation, "events_total")
+    );
+    let list = |key: &str| correlation.get(key).and_then(Value::as_array).into_iter().flatten();
+    for rule in list("rules") {
+        print::outln!("    {} × {}", cell(rule, "matches"), cell(rule, "name"));
+    }
+    for commune in list("communes").filter_map(Value::as_str) {
+        print::outln!("    commune {}", print::safe(commune));
+    }
+    for event in list("events").filter_map(Value::as_str) {
+        print::outln!("    event {}", print::safe(event));
     }
     Ok(())
 }

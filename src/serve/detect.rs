@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use event::{Detection, Timestamp};
+use event::{CommuneId, Detection, Signal, Timestamp};
 use ingest::bus::{AppendError, Batch, Bus, Group, PollLimit, Polled, Topic};
 use tokio_util::sync::CancellationToken;
 
@@ -65,19 +65,21 @@ impl DetectWorker {
             let labels = [suppression.commune.as_str(), &suppression.rule, reason];
             self.metrics.suppressed.with_label_values(&labels).inc_by(*count);
         }
-        let detections = found.detections;
         self.metrics.matched.inc_by(count);
-        if detections.is_empty() {
-            return Ok(true);
+        let detections = found.detections;
+        let mut payloads: Vec<(&CommuneId, Bytes)> =
+            Vec::with_capacity(detections.len() + found.contributions.len());
+        for detection in &detections {
+            let payload = encode(detection).context("failed to encode a detection")?;
+            payloads.push((&detection.commune, payload));
         }
-        for of_commune in by_commune(&detections) {
-            let payloads = of_commune
-                .iter()
-                .map(|detection| encode(detection))
-                .collect::<Result<Vec<_>, _>>()
-                .context("failed to encode a detection")?;
-            let Some(first) = of_commune.first() else { continue };
-            if !self.append(first.commune.as_str(), payloads, stop).await? {
+        for contribution in &found.contributions {
+            let payload = Signal::Contribution(contribution.clone()).to_vec();
+            let payload = payload.context("failed to encode a match")?;
+            payloads.push((&contribution.commune, payload.into()));
+        }
+        for (commune, payloads) in by_commune(payloads) {
+            if !self.append(commune.as_str(), payloads, stop).await? {
                 return Ok(false);
             }
         }
@@ -118,13 +120,13 @@ impl DetectWorker {
     }
 }
 
-/// The detections of each commune, in the order in which communes first appear.
-fn by_commune(detections: &[Detection]) -> Vec<Vec<&Detection>> {
-    let mut groups: Vec<Vec<&Detection>> = Vec::new();
-    for detection in detections {
-        match groups.iter_mut().find(|group| group[0].commune == detection.commune) {
-            Some(group) => group.push(detection),
-            None => groups.push(vec![detection]),
+/// The payloads of each commune, in the order in which communes first appear.
+fn by_commune(payloads: Vec<(&CommuneId, Bytes)>) -> Vec<(&CommuneId, Vec<Bytes>)> {
+    let mut groups: Vec<(&CommuneId, Vec<Bytes>)> = Vec::new();
+    for (commune, payload) in payloads {
+        match groups.iter_mut().find(|(known, _)| *known == commune) {
+            Some((_, group)) => group.push(payload),
+            None => groups.push((commune, vec![payload])),
         }
     }
     groups

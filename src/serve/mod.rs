@@ -1,6 +1,8 @@
-//! The centre, running: doors, the three readers, the API, and how they end.
+//! The centre, running: doors, the four readers, the API, and how they end.
 
 mod backoff;
+mod correlate;
+mod correlate_state;
 mod dead_letter;
 mod decoded;
 mod detect;
@@ -26,8 +28,8 @@ pub(crate) use health::Health;
 pub(crate) use rule_book::RuleBook;
 
 use self::{
-    dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker, index::IndexWorker,
-    matching::Pool, raise::RaiseWorker,
+    correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker,
+    index::IndexWorker, matching::Pool, raise::RaiseWorker,
 };
 use crate::{Failure, config::Config, rules, wire::Wired};
 
@@ -71,7 +73,7 @@ impl Server {
             bus: Arc::clone(&bus),
             rules: Arc::clone(wired.rules.in_force()),
             decoded: Arc::clone(&decoded),
-            pool,
+            pool: Arc::clone(&pool),
             metrics: Arc::clone(&wired.metrics),
             batch_events_max: config.detect.batch_events_max,
         };
@@ -83,6 +85,16 @@ impl Server {
             metrics: Arc::clone(&wired.metrics),
             refresh: Duration::from_millis(config.index.refresh_ms),
         };
+        let correlate = CorrelateWorker {
+            bus: Arc::clone(&bus),
+            db: Arc::clone(&wired.db),
+            rules: Arc::clone(wired.rules.in_force()),
+            pool,
+            dead_letters: Arc::clone(&dead_letters),
+            metrics: Arc::clone(&wired.metrics),
+            limits: config.correlate.limits(),
+            snapshot_every: Duration::from_secs(config.correlate.snapshot_s),
+        };
         let raise = RaiseWorker {
             bus: Arc::clone(&bus),
             db: Arc::clone(&wired.db),
@@ -91,6 +103,7 @@ impl Server {
         };
         spawn(&mut workers, "detect", &stop, &wired.health, detect.run(stop.clone()));
         spawn(&mut workers, "index", &stop, &wired.health, index.run(stop.clone()));
+        spawn(&mut workers, "correlate", &stop, &wired.health, correlate.run(stop.clone()));
         spawn(&mut workers, "raise", &stop, &wired.health, raise.run(stop.clone()));
         spawn(
             &mut workers,

@@ -89,12 +89,12 @@ impl Correlator {
     /// correlations that mean what they meant keep their groups, the others begin anew.
     pub fn restore(
         snapshot: &[u8],
-        rules: Arc<Correlations>,
+        rules: &Arc<Correlations>,
         limits: Limits,
     ) -> Result<Restored, SnapshotError> {
         let body = checked(snapshot)?;
         let mut input = Reader(body);
-        let mut correlator = Self::new(Arc::clone(&rules), limits);
+        let mut correlator = Self::new(Arc::clone(rules), limits);
         let (clock, settled) = (input.signed()?, input.signed()?);
         let held = input.list(Reader::contribution)?;
         let arrivals = input.list(|input| {

@@ -37,7 +37,7 @@ impl Topic {
     pub const fn groups(self) -> &'static [Group] {
         match self {
             Self::Records => &[Group::Detect, Group::Index],
-            Self::Detections => &[Group::Raise],
+            Self::Detections => &[Group::Correlate, Group::Raise],
         }
     }
 }
@@ -49,6 +49,8 @@ pub enum Group {
     Detect,
     /// Indexes events.
     Index,
+    /// Correlates what was matched.
+    Correlate,
     /// Raises incidents.
     Raise,
 }
@@ -59,6 +61,7 @@ impl Group {
         match self {
             Self::Detect => "detect",
             Self::Index => "index",
+            Self::Correlate => "correlate",
             Self::Raise => "raise",
         }
     }

@@ -331,10 +331,39 @@ pub trait Database: Send + Sync + 'static {
         partition: u32,
     ) -> Result<Option<u64>, DbError>;
 
+    // Correlations.
+
+    /// Replaces the state of correlations of a partition of topic `detections` and the position
+    /// that it was taken at, in one transaction. Refused: a position before the stored one.
+    async fn save_correlations(
+        &self,
+        state: &[u8],
+        position: Position,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// The state saved last for `partition` of `bus`; `None` where none was. For the stage that
+    /// correlates, which works for all communes and shows the state to nobody.
+    async fn load_correlations(
+        &self,
+        bus: BusId,
+        partition: u32,
+    ) -> Result<Option<CorrelationState>, DbError>;
+
     /// Whether it answers, for readiness.
     async fn ping(&self) -> Result<(), DbError>;
     /// Finishes what is under way and closes.
     async fn close(&self);
+}
+
+/// The state of correlations as it was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrelationState {
+    /// Opaque to the database.
+    pub state: Vec<u8>,
+    /// The next offset to read: everything below it is in the state.
+    pub next: u64,
+    /// When it was saved.
+    pub taken: Timestamp,
 }
 
 /// Totals.

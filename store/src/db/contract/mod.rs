@@ -21,6 +21,7 @@ use crate::{
 
 pub mod catalog;
 pub mod concurrency;
+pub mod correlations;
 pub mod incidents;
 pub mod pages;
 pub mod policies;
@@ -46,6 +47,7 @@ macro_rules! db_contract {
             catalog: [publishes, cursors_never_move_back, replays_do_not_resurrect,
                 merges_need_their_sources, splits_are_pruned],
             concurrency: [many_raise_and_read, raising_at_once_raises_once],
+            correlations: [the_last_state_is_kept, states_never_move_back],
             incidents: [changes_are_kept_and_told, closing_demands_a_verdict,
                 useless_changes_are_refused, versions_guard_changes, closed_incidents_are_not_joined,
                 comments_are_bounded],

@@ -8,8 +8,11 @@ use super::super::DbError;
 const APPLICATION_ID: i32 = 0x4a61_6371;
 
 /// Each brings the schema from the version before it, its index, to its own.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_base.sql"), include_str!("migrations/0002_rules.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_base.sql"),
+    include_str!("migrations/0002_rules.sql"),
+    include_str!("migrations/0003_correlations.sql"),
+];
 
 /// Brings the schema up to date, one transaction per version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), DbError> {

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use event::{BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Timestamp};
 
 use super::{
-    Activated, ChoiceKind, Counts, CursorName, Database, DbError, Incident, IncidentChange,
-    IncidentQuery, NewChoice, NewException, Page, Position, Publication, Raised, RuleActivation,
-    RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion, SplitMeta,
-    TimelineEntry,
+    Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, Incident,
+    IncidentChange, IncidentQuery, NewChoice, NewException, Page, Position, Publication, Raised,
+    RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion,
+    SplitMeta, TimelineEntry,
 };
 use crate::{
     Scope,
@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod communes;
+mod correlations;
 mod cursors;
 mod feeds;
 mod incidents;
@@ -291,6 +292,24 @@ impl Database for Sqlite {
         partition: u32,
     ) -> Result<Option<u64>, DbError> {
         self.pool.read(move |tx| cursors::get(tx, name, bus, partition)).await
+    }
+
+    async fn save_correlations(
+        &self,
+        state: &[u8],
+        position: Position,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let state = state.to_vec();
+        self.pool.write(move |tx| correlations::save(tx, &state, position, now)).await
+    }
+
+    async fn load_correlations(
+        &self,
+        bus: BusId,
+        partition: u32,
+    ) -> Result<Option<CorrelationState>, DbError> {
+        self.pool.read(move |tx| correlations::load(tx, bus, partition)).await
     }
 
     async fn ping(&self) -> Result<(), DbError> {
