@@ -5,7 +5,8 @@ pub(crate) mod rules;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use event::{CommuneId, FeedId, FormatName, Level};
+use event::{CommuneId, FeedId, FormatName, IndicatorSourceId, IndicatorType, Level, Tlp};
+use ingest::intel::Shape;
 
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
 /// indexes what it saw and raises incidents, each commune seeing only its own.
@@ -84,6 +85,9 @@ pub(crate) enum Command {
     /// List, show and work incidents
     #[command(subcommand)]
     Incident(Incident),
+    /// Import, list and look up indicators of compromise
+    #[command(subcommand)]
+    Indicator(Indicator),
     /// Add and list communes
     #[command(subcommand)]
     Commune(Commune),
@@ -170,6 +174,9 @@ pub(crate) struct Detect {
     /// A rule file, or a folder of them; may be repeated. Without it the built-in rules
     #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) rules: Vec<PathBuf>,
+    /// A file of indicators to compare events with: list, CSV, STIX or MISP; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) indicators: Vec<PathBuf>,
     /// What the events are
     #[arg(long)]
     pub(crate) format: FormatName,
@@ -299,6 +306,86 @@ pub(crate) enum Incident {
         #[command(flatten)]
         server: Server,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Indicator {
+    /// Take a file of indicators in, in the data folder of this machine
+    Import(IndicatorImport),
+    /// The indicators, page by page
+    List {
+        /// Only of this source
+        #[arg(long)]
+        source: Option<IndicatorSourceId>,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: usize,
+        /// Where the last page said the next one begins
+        #[arg(long)]
+        cursor: Option<String>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Who knows a value: it itself, the domains above it, the networks around it; exits with 3
+    /// where nobody does
+    Show {
+        /// An address, domain, URL, hash, …
+        value: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The sources and how they are doing
+    Sources {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Forget an imported source
+    Remove {
+        /// Its name
+        source: IndicatorSourceId,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+  jacquemart indicator import certfr.json --source cert-fr --level high
+  jacquemart indicator import bad-names.txt --source chenove-own --commune chenove --add
+
+What is of no use is printed with the reason; docs/indicators.md says what is compared.")]
+pub(crate) struct IndicatorImport {
+    /// A list, CSV, STIX 2.1 bundle or MISP event
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The source's name, which each hit carries; what it said before is replaced
+    #[arg(long)]
+    pub(crate) source: IndicatorSourceId,
+    /// Keep what the source said before, too
+    #[arg(long)]
+    pub(crate) add: bool,
+    /// list, csv, stix or misp; told by the content where it is not said
+    #[arg(long)]
+    pub(crate) format: Option<Shape>,
+    /// The level of its hits; by each indicator's confidence where it is not said
+    #[arg(long)]
+    pub(crate) level: Option<Level>,
+    /// For indicators that do not say: clear, green, amber, amber+strict or red
+    #[arg(long)]
+    pub(crate) tlp: Option<Tlp>,
+    /// For indicators that do not say, 0 to 100
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) confidence: Option<u8>,
+    /// Only these types; may be repeated. Without it all but file_name
+    #[arg(long)]
+    pub(crate) r#type: Vec<IndicatorType>,
+    /// Only events of this commune; may be repeated. Without it all
+    #[arg(long)]
+    pub(crate) commune: Vec<CommuneId>,
+    /// A domain does not cover the names below it
+    #[arg(long)]
+    pub(crate) exact_domains: bool,
+    /// How long dated indicators hold that do not say
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) valid_days: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,7 @@
 //! The configuration: one TOML file, then the environment, then flags.
 
+pub(crate) mod indicators;
+
 use std::{
     collections::BTreeSet,
     fmt,
@@ -52,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) detect: Detect,
     pub(crate) correlate: Correlate,
     pub(crate) rules: Rules,
+    pub(crate) indicators: indicators::Indicators,
     pub(crate) index: Index,
     pub(crate) api: Api,
     pub(crate) log: Log,
@@ -70,6 +73,7 @@ impl Default for Config {
             detect: Detect::default(),
             correlate: Correlate::default(),
             rules: Rules::default(),
+            indicators: indicators::Indicators::default(),
             index: Index::default(),
             api: Api::default(),
             log: Log::default(),
@@ -424,6 +428,9 @@ impl Config {
         }
         if self.detect.batch_events_max == 0 {
             return refuse("detect.batch_events_max", "must be at least 1".to_owned());
+        }
+        if let Err((place, reason)) = self.indicators.check() {
+            return refuse(&place, reason);
         }
         let mut seen = BTreeSet::from([self.api.listen]);
         let doors = std::iter::once(self.ingest.http.listen)

@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod config;
 mod failure;
+mod indicators;
 mod metrics;
 mod print;
 mod rules;
@@ -45,6 +46,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Decode(args) => c::decode::run(&global, args),
         Command::Hunt(args) => c::hunt::run(&global, args).await,
         Command::Incident(args) => c::incident::run(&global, args).await,
+        Command::Indicator(args) => c::indicator::run(&global, args).await,
         Command::Commune(args) => c::commune::run(&global, args).await,
         Command::Feed(args) => c::feed::run(&global, args).await,
         Command::Token(args) => c::token::run(&global, args).await,

@@ -31,6 +31,13 @@ pub(crate) struct Metrics {
     pub(crate) rules_kept: IntGauge,
     pub(crate) rules_reloads: IntCounterVec,
     pub(crate) suppressed: IntCounterVec,
+    pub(crate) indicators: IntGaugeVec,
+    pub(crate) indicators_refused: IntGaugeVec,
+    pub(crate) indicators_refreshed: IntGaugeVec,
+    pub(crate) indicator_failures: IntCounterVec,
+    pub(crate) indicator_hits: IntCounterVec,
+    pub(crate) indicators_allowed: IntCounter,
+    pub(crate) indicators_cut: IntCounter,
     pub(crate) indexed: IntCounter,
     pub(crate) matched: IntCounter,
     pub(crate) raised: IntCounter,
@@ -58,6 +65,11 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
             let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let of_source = |name: &str, help: &str| -> prometheus::Result<IntGaugeVec> {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["source"])?;
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
@@ -123,6 +135,33 @@ impl Metrics {
                 "suppressed_matches_total",
                 "Matches that a commune's policy took away, by reason: disabled or exception",
                 &["commune", "rule", "reason"],
+            )?,
+            indicators: of_source("indicators", "Indicators in use")?,
+            indicators_refused: of_source(
+                "indicators_refused",
+                "Indicators of no use, of what a source said last",
+            )?,
+            indicators_refreshed: of_source(
+                "indicators_refreshed_timestamp_seconds",
+                "When a source last answered, since 1970",
+            )?,
+            indicator_failures: counter(
+                "indicator_failures_total",
+                "Times that a source of indicators could not be refreshed",
+                &["source"],
+            )?,
+            indicator_hits: counter(
+                "indicator_hits_total",
+                "Detections that rest on an indicator",
+                &["source"],
+            )?,
+            indicators_allowed: single(
+                "indicators_allowed_total",
+                "Values that an indicator names and an allow list keeps silent",
+            )?,
+            indicators_cut: single(
+                "indicators_cut_total",
+                "Indicators past the 64 that one event is a detection of",
             )?,
             indexed: single("indexed_events_total", "Events made searchable")?,
             matched: single("matched_events_total", "Events that all rules were matched against")?,

@@ -24,8 +24,9 @@ use store::{
 use crate::{
     Exit, Failure,
     config::Config,
+    indicators::Indicators,
     metrics::Metrics,
-    rules::Keeper,
+    rules::{InForce, Keeper},
     serve::{FeedTable, Health, RuleBook},
 };
 
@@ -47,6 +48,7 @@ pub(crate) struct Wired {
     pub(crate) hunt: Arc<dyn Hunt>,
     pub(crate) formats: Arc<Formats>,
     pub(crate) rules: Arc<Keeper>,
+    pub(crate) indicators: Arc<Indicators>,
     pub(crate) feeds: Arc<FeedTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
@@ -93,6 +95,7 @@ impl Wired {
         let rules = Keeper::open(config.rules.clone(), of_db, of_metrics, is_serving)
             .await
             .context("failed to load the rules")?;
+        let indicators = open_indicators(config, rules.in_force(), &metrics, is_serving).await?;
         let health = Arc::new(Health::new(bus.clone(), Arc::clone(&db), Arc::clone(&rules)));
         Ok(Self {
             data,
@@ -102,6 +105,7 @@ impl Wired {
             hunt,
             formats,
             rules,
+            indicators,
             feeds,
             metrics,
             health,
@@ -125,6 +129,7 @@ impl Wired {
             db: Arc::clone(&self.db),
             hunt: Arc::clone(&self.hunt),
             rules: Arc::new(RuleBook::new(Arc::clone(&self.rules))),
+            indicators: Arc::clone(&self.indicators) as _,
             feeds_changed: Arc::new(changed),
             formats: self
                 .formats
@@ -151,6 +156,26 @@ impl Wired {
         }
         self.db.close().await;
     }
+}
+
+/// The indicators, in force where something is about to be matched, so that a restart misses
+/// nothing; a command compiles them only where it asks for them.
+async fn open_indicators(
+    config: &Config,
+    in_force: &Arc<InForce>,
+    metrics: &Arc<Metrics>,
+    is_serving: bool,
+) -> Result<Arc<Indicators>, Failure> {
+    let opened = Indicators::open(config, Arc::clone(in_force), Arc::clone(metrics))?;
+    let indicators = Arc::new(opened);
+    if is_serving {
+        let compiling = Arc::clone(&indicators);
+        tokio::task::spawn_blocking(move || compiling.compile())
+            .await
+            .context("compiling indicators panicked")?
+            .context("failed to put indicators in force")?;
+    }
+    Ok(indicators)
 }
 
 /// The bus that the URL names.

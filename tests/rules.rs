@@ -1,7 +1,5 @@
 //! Our own rules against the records that stand beside them, by `jacquemart rules test`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
 use std::{
     collections::BTreeSet,
     fs,

@@ -14,6 +14,7 @@ mod feeds;
 mod fields;
 mod health;
 mod incidents;
+mod indicators;
 mod me;
 mod metrics;
 mod nearest;
@@ -37,6 +38,7 @@ use store::{db::Database, hunt::Hunt};
 
 pub use auth::LocalOperator;
 pub use health::{Check, Health};
+pub use indicators::{IndicatorAnswer, IndicatorSource, Indicators};
 pub use metrics::RequestMetrics;
 pub use routes::{Needs, RouteInfo, routes};
 pub use rules::{
@@ -53,6 +55,8 @@ pub struct Api {
     pub hunt: Arc<dyn Hunt>,
     /// The rules in use.
     pub rules: Arc<dyn Rules>,
+    /// The indicators in use.
+    pub indicators: Arc<dyn Indicators>,
     /// Called after a feed was added or got another key, so that collectors read them anew.
     /// Must not block.
     pub feeds_changed: Arc<dyn Fn() + Send + Sync>,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     App,
     ask::{Ask, admit},
-    communes, events, feeds, health, incidents, me, metrics, policy,
+    communes, events, feeds, health, incidents, indicators, me, metrics, policy,
     problem::Problem,
     rules, status, tokens,
 };
@@ -155,6 +155,9 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/events", Reader, events::list)
             .params(&["q", "from", "to", "since", "commune", "cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get),
+        Route::new(Method::GET, "/api/v1/indicators", Reader, indicators::list)
+            .params(&["value", "source", "cursor", "limit"]),
+        Route::new(Method::GET, "/api/v1/indicators/sources", Reader, indicators::sources),
         Route::new(Method::GET, "/api/v1/rules", Reader, rules::list).params(&["at"]),
         Route::new(Method::GET, "/api/v1/rules/status", AllCommunes, rules::status),
         Route::new(Method::POST, "/api/v1/rules/reload", Admin, rules::reload).body(&[]),

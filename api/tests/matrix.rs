@@ -54,6 +54,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/rules/status",
         "/api/v1/communes",
         "/api/v1/tokens",
+        "/api/v1/indicators/sources",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
@@ -61,6 +62,11 @@ fn cases(centre: &Centre) -> Vec<Case> {
     for path in ["/api/v1/incidents", "/api/v1/events", "/api/v1/feeds"] {
         add(Method::GET, path, &|of| target(format!("{path}?commune={of}"), None, of));
     }
+    add(Method::GET, "/api/v1/indicators", &|of| {
+        // A value that is only another's is one that nobody knows: an empty list, for all alike.
+        let value = if of == "talant" { "talant-secret.evil.example" } else { of };
+        target(format!("/api/v1/indicators?value={value}"), None, "-")
+    });
     let incident = |of: &str| match of {
         "dijon" => centre.dijon.incident.to_string(),
         "talant" => centre.talant.incident.to_string(),

@@ -18,8 +18,8 @@ use detect::{
     indicators::{AllowList, IndicatorScratch, IndicatorSet, Source},
 };
 use event::{
-    CommuneId, Decode as _, Event, EventId, FeedId, FormatName, Indicator, IndicatorType, Record,
-    Timestamp,
+    CommuneId, Decode as _, Event, EventId, FeedId, FormatName, Indicator, IndicatorSourceId,
+    IndicatorType, Record, Timestamp,
 };
 use ingest::{capture::Capture, formats::Formats};
 
@@ -123,7 +123,7 @@ fn resident_bytes() -> u64 {
 fn generate(count: u64, detailed: bool) -> Result<IndicatorSet, Box<dyn Error>> {
     let mut builder = IndicatorSet::builder();
     builder.allow(AllowList::builtin());
-    let source = builder.source(Source::new("generated"))?;
+    let source = builder.source(Source::new(IndicatorSourceId::new("generated")?))?;
     for number in 0..count {
         // The splitmix64 sequence: no two alike, no pattern.
         let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -14,7 +14,7 @@ use crate::{
     Correlations, Engine, Judgement, Kept, Loaded, Match, Policies, Refusal, Rule, Scratch,
     engine::{TASK_EVENTS_MIN, detection},
     entities::entities,
-    indicators::{IndicatorSet, in_order},
+    indicators::{IndicatorSet, LeftOut, in_order},
 };
 
 /// What a centre detects with at one moment. Immutable; a clone shares its parts.
@@ -39,6 +39,8 @@ pub struct Found {
     pub contributions: Vec<Contribution>,
     /// Matches that a commune's policy took away, and how many.
     pub suppressed: BTreeMap<Suppression, u64>,
+    /// Indicators that were found and set nothing off.
+    pub left_out: LeftOut,
 }
 
 /// Whose policy took a match of which rule away.
@@ -166,7 +168,9 @@ impl Ruleset {
                 *all.suppressed.entry(suppression).or_default() += 1;
             }
         }
-        all.detections = in_order(events, all.detections, self.indicators.detect(events, now));
+        let (of_indicators, left_out) = self.indicators.detect(events, now);
+        all.detections = in_order(events, all.detections, of_indicators);
+        all.left_out = left_out;
         all
     }
 

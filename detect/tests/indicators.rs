@@ -11,7 +11,9 @@ use std::{
 };
 
 use detect::indicators::{AllowList, IndicatorScratch, IndicatorSet, Source, fields_of, level_of};
-use event::{CommuneId, Event, EventBuilder, FieldId, Indicator, IndicatorType, Timestamp};
+use event::{
+    CommuneId, Event, EventBuilder, FieldId, Indicator, IndicatorSourceId, IndicatorType, Timestamp,
+};
 use proptest::{prelude::*, sample::select};
 
 /// URLs with what each means: its form with the query, and without.
@@ -86,6 +88,10 @@ fn all_values() -> Vec<&'static str> {
         .into_iter()
         .chain(URLS.iter().map(|url| url.0))
         .collect()
+}
+
+fn named(name: &str) -> IndicatorSourceId {
+    IndicatorSourceId::new(name).unwrap()
 }
 
 fn ip(text: &str) -> Option<IpAddr> {
@@ -259,7 +265,7 @@ fn plain(world: &World, event: &Event) -> BTreeSet<Hit> {
             .map(|(field, value)| (field.to_owned(), value.to_owned()))
             .collect();
         if !carried.is_empty() {
-            hits.insert((source.name.clone(), indicator.kind, carried));
+            hits.insert((source.name.to_string(), indicator.kind, carried));
         }
     }
     hits
@@ -299,7 +305,7 @@ fn world() -> impl Strategy<Value = World> {
     let source = (any::<bool>(), communes).prop_map(|(subdomains, commune)| Source {
         subdomains,
         communes: commune.map(|name| vec![CommuneId::new(name).unwrap()]),
-        ..Source::new("")
+        ..Source::new(named("none"))
     });
     let allow = select(vec![
         (IndicatorType::Domain, "www.evil.example"),
@@ -315,7 +321,7 @@ fn world() -> impl Strategy<Value = World> {
     )
         .prop_map(|(mut sources, indicators, allow)| {
             for (number, source) in sources.iter_mut().enumerate() {
-                source.name = format!("source-{number}");
+                source.name = named(&format!("source-{number}"));
             }
             let count = sources.len();
             let indicators = indicators
@@ -366,7 +372,7 @@ proptest! {
                 .map(|hit| {
                     let carried =
                         hit.matched.iter().map(|m| (m.field.clone(), m.value.clone())).collect();
-                    (hit.indicator.source.clone(), hit.indicator.indicator.kind, carried)
+                    (hit.indicator.source.to_string(), hit.indicator.indicator.kind, carried)
                 })
                 .collect();
             prop_assert_eq!(&found, &plain(&world, event), "{:?}", event);
@@ -397,7 +403,7 @@ proptest! {
         content in any::<String>(),
     ) {
         let mut builder = IndicatorSet::builder();
-        let source = builder.source(Source::new("s")).unwrap();
+        let source = builder.source(Source::new(named("s"))).unwrap();
         for value in [&value, &content] {
             let _ = builder.add(source, &Indicator::new(kind, value.clone()));
         }

@@ -133,7 +133,8 @@ fn the_narrowest_choice_decides() {
     use Effect::{Disable, Enable};
     let id = format!("id:{TOOL}");
     // Choices, whether the tool's rule counts, and its level.
-    let cases: &[(&[(&str, Effect)], bool, Level)] = &[
+    type Choices<'a> = &'a [(&'a str, Effect)];
+    let cases: &[(Choices<'_>, bool, Level)] = &[
         (&[("any", Disable)], false, Level::High),
         (&[("any", Disable), ("level:high", Enable)], true, Level::High),
         (&[("level:high", Enable), ("product:windows", Disable)], false, Level::High),

@@ -92,6 +92,10 @@ slug! {
     FeedId, "feed id", SLUG_RULE
 }
 slug! {
+    /// A source of indicators of compromise, unique in the installation.
+    IndicatorSourceId, "name of a source of indicators", SLUG_RULE
+}
+slug! {
     /// The decoder of one vendor shape, e.g. `windows` or `pradeo-mtd`.
     FormatName, "format name", NAME_RULE
 }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Level, RuleRef, Timestamp,
+    IndicatorSourceId, Level, RuleRef, Timestamp,
     ids::{hash16, stamp},
 };
 
@@ -165,7 +165,7 @@ impl Indicator {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndicatorRef {
     /// The source's name in this installation.
-    pub source: String,
+    pub source: IndicatorSourceId,
     /// The indicator.
     #[serde(flatten)]
     pub indicator: Indicator,
@@ -177,7 +177,7 @@ impl IndicatorRef {
     /// the same rule however often it is fetched; its version from everything that is known.
     pub fn rule_ref(&self, level: Level) -> RuleRef {
         let Indicator { kind, value, tags, .. } = &self.indicator;
-        let parts = [self.source.as_bytes(), kind.as_str().as_bytes(), value.as_bytes()];
+        let parts = [self.source.as_str().as_bytes(), kind.as_str().as_bytes(), value.as_bytes()];
         let id = Uuid::from_bytes(stamp(hash16("indicator", &parts), 8));
         // Nothing in it fails to become JSON.
         let text = serde_json::to_vec(self).unwrap_or_default();
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_unknown_is_left_out_of_json() {
         let found = IndicatorRef {
-            source: "list".to_owned(),
+            source: IndicatorSourceId::new("list").unwrap(),
             indicator: Indicator::new(IndicatorType::Domain, "evil.example"),
         };
         let json = serde_json::to_value(&found).unwrap();

@@ -34,7 +34,8 @@ pub use event::Event;
 pub use feed::Feed;
 pub use field::{FEED_FIELDS_MAX, FIELDS_MAX, FieldId, fields};
 pub use ids::{
-    BusId, CommuneId, DetectionId, EventId, FeedId, FormatName, IncidentId, InvalidId, SplitId,
+    BusId, CommuneId, DetectionId, EventId, FeedId, FormatName, IncidentId, IndicatorSourceId,
+    InvalidId, SplitId,
 };
 pub use indicator::{Indicator, IndicatorRef, IndicatorType, Tlp};
 pub use level::Level;

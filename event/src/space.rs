@@ -116,8 +116,18 @@ mod tests {
         let source = String::from("ab\u{e9}cd");
         let mut memory = vec![0; source.len()];
         let mut space = Space::new(&source, &mut memory);
-        let first = space.unescape(|out| Ok::<(), ()>(out.push_str("xy"))).unwrap();
-        let second = space.unescape(|out| Ok::<(), ()>(out.push('\u{e9}'))).unwrap();
+        let first = space
+            .unescape(|out| {
+                out.push_str("xy");
+                Ok::<(), ()>(())
+            })
+            .unwrap();
+        let second = space
+            .unescape(|out| {
+                out.push('\u{e9}');
+                Ok::<(), ()>(())
+            })
+            .unwrap();
         let lent = space.finish();
         let find = |text: &str| lent.regions.iter().find_map(|region| region.find(text));
         for text in [&source[..], &source[2..4], &source[4..], &first, &first[1..], &second] {

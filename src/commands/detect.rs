@@ -39,7 +39,13 @@ pub(crate) fn run(global: &Global, args: Detect) -> Result<Exit, Failure> {
     for refusal in ruleset.refused() {
         eprintln!("rule refused: {}", crate::print::safe(&refusal.to_string()));
     }
-    if ruleset.rules().is_empty() {
+    let (indicators, refused) = crate::indicators::of_files(&args.indicators)
+        .map_err(|error| Failure::new(Exit::Usage, error).context("failed to read --indicators"))?;
+    for refusal in &refused {
+        eprintln!("indicator refused: {}", crate::print::safe(refusal));
+    }
+    let ruleset = ruleset.with_indicators(indicators);
+    if ruleset.rules().is_empty() && ruleset.indicators().is_empty() {
         return Err(Failure::usage("no rule loaded; see `jacquemart rules check`"));
     }
     let mut run = Run {
@@ -229,6 +235,9 @@ fn write_line(
     });
     if let Some(correlation) = &detection.correlation {
         line["correlation"] = serde_json::to_value(correlation)?;
+    }
+    if let Some(indicator) = &detection.indicator {
+        line["indicator"] = json!(indicator);
     }
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")

@@ -10,6 +10,7 @@ pub(crate) mod feed;
 pub(crate) mod format;
 pub(crate) mod hunt;
 pub(crate) mod incident;
+pub(crate) mod indicator;
 mod offline;
 pub(crate) mod replay;
 pub(crate) mod rules;

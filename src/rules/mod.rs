@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use detect::{Loaded, Placeholders, Refusal, RuleFiles, Ruleset};
+use detect::{Loaded, Placeholders, Refusal, RuleFiles, Ruleset, indicators::IndicatorSet};
 
 use crate::config;
 
@@ -86,21 +86,36 @@ pub(crate) fn compile(with_builtin: bool, paths: &[PathBuf]) -> Ruleset {
 
 /// The ruleset in force, which every part of the process takes from here and keeps for as long
 /// as what it does must be of one piece: the detect stage for a batch, the API for an answer.
-pub(crate) struct InForce(ArcSwap<Ruleset>);
+pub(crate) struct InForce {
+    ruleset: ArcSwap<Ruleset>,
+    /// Exchanged by itself, as its sources are refreshed; [`now`](Self::now) joins the two.
+    indicators: ArcSwap<IndicatorSet>,
+}
 
 impl InForce {
     pub(crate) fn new(ruleset: Ruleset) -> Self {
-        Self(ArcSwap::from_pointee(ruleset))
+        Self { ruleset: ArcSwap::from_pointee(ruleset), indicators: ArcSwap::default() }
     }
 
     /// The one in force now.
     pub(crate) fn now(&self) -> Arc<Ruleset> {
-        self.0.load_full()
+        let indicators = self.indicators.load_full();
+        Arc::new(self.ruleset.load().with_indicators(indicators))
+    }
+
+    /// The indicators in force now.
+    pub(crate) fn indicators(&self) -> Arc<IndicatorSet> {
+        self.indicators.load_full()
+    }
+
+    /// Puts indicators in force, whatever the rules.
+    pub(crate) fn put_indicators(&self, indicators: Arc<IndicatorSet>) {
+        self.indicators.store(indicators);
     }
 
     /// Puts `ruleset` in force. Only the [`Keeper`] does, one change after the other.
     fn put(&self, ruleset: Ruleset) {
-        self.0.store(Arc::new(ruleset));
+        self.ruleset.store(Arc::new(ruleset));
     }
 }
 

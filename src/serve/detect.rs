@@ -66,6 +66,8 @@ impl DetectWorker {
             self.metrics.suppressed.with_label_values(&labels).inc_by(*count);
         }
         self.metrics.matched.inc_by(count);
+        self.metrics.indicators_allowed.inc_by(found.left_out.allowed);
+        self.metrics.indicators_cut.inc_by(found.left_out.cut);
         let detections = found.detections;
         let mut payloads: Vec<(&CommuneId, Bytes)> =
             Vec::with_capacity(detections.len() + found.contributions.len());
@@ -85,6 +87,10 @@ impl DetectWorker {
         }
         let now = Timestamp::now();
         for detection in &detections {
+            if let Some(indicator) = &detection.indicator {
+                let label = [indicator.source.as_str()];
+                self.metrics.indicator_hits.with_label_values(&label).inc();
+            }
             let labels = [detection.commune.as_str(), detection.rule.level.as_str()];
             self.metrics.detections.with_label_values(&labels).inc();
             self.metrics.to_detection.observe(now.since(detection.received).as_secs_f64());

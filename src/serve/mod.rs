@@ -31,7 +31,7 @@ use self::{
     correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker,
     index::IndexWorker, matching::Pool, raise::RaiseWorker,
 };
-use crate::{Failure, config::Config, rules, wire::Wired};
+use crate::{Failure, config::Config, indicators, rules, wire::Wired};
 
 /// How long doors may take to answer what they have taken.
 const DOORS_CLOSE_MAX: Duration = Duration::from_secs(20);
@@ -129,6 +129,11 @@ impl Server {
         let merging =
             merge::run(Arc::clone(&wired.index), Arc::clone(&wired.metrics), stop.clone());
         spawn(&mut workers, "merge", &stop, &wired.health, merging);
+
+        let watching = indicators::watch(Arc::clone(&wired.indicators), stop.clone());
+        spawn(&mut workers, "indicators", &stop, &wired.health, watching);
+        let fetching = indicators::fetch_each(Arc::clone(&wired.indicators), stop.clone());
+        spawn(&mut workers, "intel", &stop, &wired.health, fetching);
 
         let mut doors = JoinSet::new();
         let opened = listen::open(config, &wired, &mut doors, &doors_stop).await?;

@@ -8,8 +8,9 @@ use std::sync::{
 };
 
 use api::{
-    Api, Check, CheckedFilter, Health, LocalOperator, Reload, RequestMetrics, RuleDetail,
-    RuleInCommune, RuleRefusal, RuleSummary, Rules, RulesStatus,
+    Api, Check, CheckedFilter, Health, IndicatorAnswer, IndicatorSource, Indicators, LocalOperator,
+    Reload, RequestMetrics, RuleDetail, RuleInCommune, RuleRefusal, RuleSummary, Rules,
+    RulesStatus,
 };
 use async_trait::async_trait;
 use axum::{
@@ -166,6 +167,69 @@ impl Rules for OneRule {
     }
 }
 
+/// One indicator of each commune's own source, and one of a source for all.
+struct OneIndicatorEach;
+
+impl OneIndicatorEach {
+    fn all(scope: &Scope) -> Vec<IndicatorAnswer> {
+        let of = |name: &str, commune: Option<&str>| {
+            let seen = commune.is_none_or(|id| scope.allows(&CommuneId::new(id).unwrap()));
+            let value = format!("{name}.evil.example");
+            seen.then(|| IndicatorAnswer {
+                indicator: event::IndicatorRef {
+                    source: event::IndicatorSourceId::new(name).unwrap(),
+                    indicator: event::Indicator::new(event::IndicatorType::Domain, value),
+                },
+                level: Level::Medium,
+                valid: true,
+                allowed: false,
+            })
+        };
+        let each =
+            [of("all", None), of("dijon", Some("dijon")), of("talant-secret", Some("talant"))];
+        each.into_iter().flatten().collect()
+    }
+}
+
+impl Indicators for OneIndicatorEach {
+    fn look_up(&self, scope: &Scope, value: &str) -> Result<Vec<IndicatorAnswer>, String> {
+        let mut all = Self::all(scope);
+        all.retain(|found| found.indicator.indicator.value == value);
+        Ok(all)
+    }
+
+    fn list(
+        &self,
+        scope: &Scope,
+        source: Option<&str>,
+        from: usize,
+        limit: usize,
+    ) -> Result<(Vec<IndicatorAnswer>, Option<usize>), String> {
+        let mut all = Self::all(scope);
+        all.retain(|found| source.is_none_or(|name| found.indicator.source.as_str() == name));
+        let end = (from + limit).min(all.len());
+        let next = (end < all.len()).then_some(end);
+        Ok((all.get(from..end).unwrap_or_default().to_vec(), next))
+    }
+
+    fn sources(&self, scope: &Scope) -> Result<Vec<IndicatorSource>, String> {
+        let source = |found: &IndicatorAnswer| IndicatorSource {
+            name: found.indicator.source.to_string(),
+            kind: "import",
+            indicators: 1,
+            refused: 0,
+            refusals: Vec::new(),
+            communes: None,
+            level: None,
+            changed: None,
+            succeeded: None,
+            failed: None,
+            error: None,
+        };
+        Ok(Self::all(scope).iter().map(source).collect())
+    }
+}
+
 /// A part that works or does not.
 #[derive(Default)]
 pub(crate) struct Part {
@@ -314,6 +378,7 @@ impl Centre {
             db: Arc::clone(&db),
             hunt: Arc::clone(&hunt) as _,
             rules: Arc::new(OneRule),
+            indicators: Arc::new(OneIndicatorEach),
             feeds_changed: Arc::new(move || {
                 changed.fetch_add(1, Ordering::Relaxed);
             }),

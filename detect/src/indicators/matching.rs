@@ -44,6 +44,13 @@ pub struct IndicatorScratch {
     key: Vec<u8>,
     text: String,
     found: Vec<Found>,
+    /// Counted over all events so far.
+    pub left_out: LeftOut,
+}
+
+/// What was found and is no hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
     /// Values that an indicator names and an allow list keeps silent.
     pub allowed: u64,
     /// Hits past the most that one event has.
@@ -70,7 +77,7 @@ impl IndicatorSet {
         out: &mut Vec<IndicatorHit>,
     ) {
         scratch.found.clear();
-        let IndicatorScratch { key, text, found, allowed, .. } = scratch;
+        let IndicatorScratch { key, text, found, left_out } = scratch;
         for (value, (field, content)) in event.iter().enumerate() {
             let Some(reading) = self.readings.get(field.index()) else { continue };
             if reading.is_none() {
@@ -79,7 +86,7 @@ impl IndicatorSet {
             let ValueRef::Str(content) = content else { continue };
             self.probe(*reading, content, key, text, &mut |place, below, silent| {
                 if silent {
-                    *allowed += 1;
+                    left_out.allowed += 1;
                 } else {
                     found.push(Found { place, below, value });
                 }
@@ -91,21 +98,30 @@ impl IndicatorSet {
     }
 
     /// The detections of a batch, matched on all threads of the current rayon pool, in the order
-    /// of the events. `now` becomes their `detected`.
-    pub fn detect(&self, events: &[Arc<Event>], now: Timestamp) -> Vec<Detection> {
+    /// of the events, and what was left out. `now` becomes their `detected`.
+    pub fn detect(&self, events: &[Arc<Event>], now: Timestamp) -> (Vec<Detection>, LeftOut) {
         if self.is_empty() {
-            return Vec::new();
+            return Default::default();
         }
-        let found: Vec<Vec<Detection>> = events
-            .par_iter()
-            .with_min_len(TASK_EVENTS_MIN)
-            .map_init(IndicatorScratch::default, |scratch, event| {
-                let mut hits = Vec::new();
-                self.matches(event, scratch, &mut hits);
-                hits.into_iter().map(|hit| hit.detection(event, now)).collect()
+        let found: Vec<(Vec<Detection>, LeftOut)> = events
+            .par_chunks(TASK_EVENTS_MIN)
+            .map(|events| {
+                let (mut scratch, mut hits) = (IndicatorScratch::default(), Vec::new());
+                let mut detections = Vec::new();
+                for event in events {
+                    self.matches(event, &mut scratch, &mut hits);
+                    detections.extend(hits.drain(..).map(|hit| hit.detection(event, now)));
+                }
+                (detections, scratch.left_out)
             })
             .collect();
-        found.into_iter().flatten().collect()
+        let mut all = (Vec::new(), LeftOut::default());
+        for (detections, left_out) in found {
+            all.0.extend(detections);
+            all.1.allowed += left_out.allowed;
+            all.1.cut += left_out.cut;
+        }
+        all
     }
 
     /// Calls `found` with each key that `content`, read as `reading` says, carries: its place,
@@ -220,7 +236,7 @@ impl IndicatorSet {
         }
         out[first..].sort_by(|a, b| order(&a.indicator).cmp(&order(&b.indicator)));
         if out.len() - first > HITS_MAX {
-            scratch.cut += (out.len() - first - HITS_MAX) as u64;
+            scratch.left_out.cut += (out.len() - first - HITS_MAX) as u64;
             out.truncate(first + HITS_MAX);
         }
     }
@@ -254,9 +270,9 @@ impl IndicatorSet {
             matched.sort_unstable();
             matched.dedup();
             matched.truncate(MATCHED_MAX);
-            if !matched.is_empty() {
+            if let (false, Some(indicator)) = (matched.is_empty(), self.describe(place, detail)) {
                 let level = source.level.unwrap_or_else(|| level_of(detail.confidence()));
-                out.push(IndicatorHit { indicator: self.describe(place, detail), level, matched });
+                out.push(IndicatorHit { indicator, level, matched });
             }
         }
     }
@@ -286,7 +302,7 @@ pub(crate) fn in_order(
 }
 
 fn order(found: &IndicatorRef) -> (event::IndicatorType, &str, &str) {
-    (found.indicator.kind, &found.indicator.value, &found.source)
+    (found.indicator.kind, &found.indicator.value, found.source.as_str())
 }
 
 impl IndicatorHit {

@@ -17,5 +17,5 @@ mod set;
 pub use allow::AllowList;
 pub use fields::fields_of;
 pub(crate) use matching::in_order;
-pub use matching::{IndicatorHit, IndicatorScratch};
+pub use matching::{IndicatorHit, IndicatorScratch, LeftOut};
 pub use set::{IndicatorSet, IndicatorSetBuilder, Source, SourceId, Unusable, level_of};

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use event::{CommuneId, Indicator, IndicatorRef, IndicatorType, Level, Timestamp, Tlp};
+use event::{
+    CommuneId, Indicator, IndicatorRef, IndicatorSourceId, IndicatorType, Level, Timestamp, Tlp,
+};
 
 use super::{
     allow::AllowList,
@@ -15,7 +17,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Its name, which each hit carries.
-    pub name: String,
+    pub name: IndicatorSourceId,
     /// The level of its hits; by the indicator's confidence where it is absent
     /// ([`level_of`]).
     pub level: Option<Level>,
@@ -27,8 +29,8 @@ pub struct Source {
 
 impl Source {
     /// A source for all communes, sub-domains included, with levels by confidence.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), level: None, subdomains: true, communes: None }
+    pub const fn new(name: IndicatorSourceId) -> Self {
+        Self { name, level: None, subdomains: true, communes: None }
     }
 
     /// Whether it is matched with events of `commune`.
@@ -156,7 +158,7 @@ impl IndicatorSet {
         places.sort_unstable();
         places.dedup();
         let held = places.into_iter().flat_map(|place| self.details_of(place));
-        held.map(|(place, detail)| (self.describe(place, detail), silent)).collect()
+        held.filter_map(|(place, detail)| Some((self.describe(place, detail)?, silent))).collect()
     }
 
     /// Indicators in the order in which they were added, from place `from` on, with the place
@@ -171,9 +173,10 @@ impl IndicatorSet {
         (from..end)
             .flat_map(|place| self.details_of(place))
             .filter(move |(_, detail)| {
-                source.is_none_or(|name| self.source(detail).is_some_and(|s| s.name == name))
+                source
+                    .is_none_or(|name| self.source(detail).is_some_and(|s| s.name.as_str() == name))
             })
-            .map(|(place, detail)| (place as usize + 1, self.describe(place, detail)))
+            .filter_map(|(place, detail)| Some((place as usize + 1, self.describe(place, detail)?)))
     }
 
     pub(super) fn details_of(&self, place: u32) -> impl Iterator<Item = (u32, &Detail)> {
@@ -188,11 +191,11 @@ impl IndicatorSet {
     }
 
     /// The indicator at `place` as `detail` tells it, its value in canonical spelling.
-    pub(super) fn describe(&self, place: u32, detail: &Detail) -> IndicatorRef {
+    pub(super) fn describe(&self, place: u32, detail: &Detail) -> Option<IndicatorRef> {
         let key = self.keys.get(place);
         let tags = self.texts.get(detail.tags).unwrap_or_default();
-        IndicatorRef {
-            source: self.source(detail).map(|source| source.name.clone()).unwrap_or_default(),
+        Some(IndicatorRef {
+            source: self.source(detail)?.name.clone(),
             indicator: Indicator {
                 kind: kind_of(key),
                 value: canonical::shown(key),
@@ -205,7 +208,7 @@ impl IndicatorSet {
                 description: self.texts.get(detail.description),
                 reference: self.texts.get(detail.reference),
             },
-        }
+        })
     }
 }
 

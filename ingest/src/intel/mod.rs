@@ -2,10 +2,12 @@
 //!
 //! What enters: lists, CSV, STIX 2.1 bundles, TAXII 2.1 collections, MISP events and feeds, from
 //! files and over HTTP. What leaves: [`event::Indicator`]s given to a [`Sink`] one by one, and for
-//! everything that is none of use a [`Refused`] with the reason. Deliberately absent: where
-//! indicators are kept and how events are compared with them.
+//! everything that is none of use a [`Refused`] with the reason. What sources said is kept by
+//! [`Keeper`]. Deliberately absent: how events are compared with indicators.
 
+mod fetch;
 mod guess;
+mod keep;
 mod list;
 mod misp;
 mod sheet;
@@ -14,7 +16,12 @@ mod stix;
 
 use std::{fmt, str::FromStr};
 
+pub use fetch::{
+    Access, Auth, FetchError, FetchLimits, Fetcher, Origin, Outcome, Run, Secret, SharedSink,
+    State, fetch,
+};
 pub use guess::{guess, refang};
+pub use keep::{Draft, KeepError, Keeper, Kept, KeptRefusal, Version};
 pub use sink::{Options, Refused, Sink};
 
 /// How a source writes its indicators.

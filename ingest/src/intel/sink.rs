@@ -22,6 +22,8 @@ pub trait Sink {
     fn refused(&mut self, refused: Refused);
     /// The source takes back what it said under `group`.
     fn withdrawn(&mut self, group: &str);
+    /// What follows is newer: under a group's name it replaces what came before.
+    fn page(&mut self) {}
 }
 
 /// What holds for all indicators of a source.
@@ -40,6 +42,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Takes indicators of every type.
+    pub fn every_type() -> Self {
+        Self { types: IndicatorType::ALL.to_vec(), ..Self::default() }
+    }
+
     /// Whether indicators of `kind` are taken.
     pub fn takes(&self, kind: IndicatorType) -> bool {
         match self.types.as_slice() {

@@ -1,0 +1,110 @@
+//! A source as the configuration has it, ready to be asked.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use detect::indicators::Source;
+use event::IndicatorSourceId;
+use ingest::intel::{Access, Auth, FetchLimits, Fetcher, Options, Origin, Secret, Shape};
+
+use crate::config::indicators::{self as config, Format, Kind};
+
+/// A configured source.
+pub(super) struct Configured {
+    pub(super) name: IndicatorSourceId,
+    pub(super) kind: &'static str,
+    pub(super) origin: Origin,
+    pub(super) options: Options,
+    pub(super) matching: Source,
+    pub(super) interval: Duration,
+    config: config::Source,
+}
+
+impl Configured {
+    /// What is wrong is told with the source's name.
+    pub(super) fn new(source: &config::Source) -> anyhow::Result<Self> {
+        build(source)
+            .with_context(|| format!("failed to set up indicators.sources {}", source.name))
+    }
+
+    /// What asks it. Reads its secrets anew each time, so that a changed password needs no
+    /// restart, and a missing one is this source's failure alone. The work blocks.
+    pub(super) fn fetcher(&self) -> impl FnOnce() -> anyhow::Result<Fetcher> + Send + 'static {
+        let source = self.config.clone();
+        move || {
+            let ca_pem = source.ca_file.as_deref().map(read).transpose()?;
+            let access = Access { auth: auth(&source)?, ca_pem, limits: FetchLimits::default() };
+            Fetcher::new(access).map_err(|reason| anyhow!(reason))
+        }
+    }
+}
+
+fn build(source: &config::Source) -> anyhow::Result<Configured> {
+    let url = || -> anyhow::Result<_> {
+        let text = source.url.as_deref().context("url is missing")?;
+        Ok(text.parse()?)
+    };
+    let shape = source.format.map(|format| match format {
+        Format::List => Shape::List,
+        Format::Csv => Shape::Csv,
+        Format::Stix => Shape::Stix,
+        Format::Misp => Shape::Misp,
+    });
+    let (kind, origin) = match source.kind {
+        Kind::File => {
+            let path = source.path.clone().context("path is missing")?;
+            ("file", Origin::File { path, shape })
+        }
+        Kind::Url => ("url", Origin::Http { url: url()?, shape }),
+        Kind::Taxii => {
+            ("taxii", Origin::Taxii { url: url()?, collections: source.collections.clone() })
+        }
+        Kind::MispFeed => ("misp-feed", Origin::MispFeed { url: url()? }),
+    };
+    let day = Duration::from_hours(24);
+    Ok(Configured {
+        name: source.name.clone(),
+        kind,
+        origin,
+        options: Options {
+            types: source.types.clone(),
+            tlp: source.tlp,
+            confidence: source.confidence,
+            valid_for: source.valid_days.map(|days| day * days),
+        },
+        matching: Source {
+            name: source.name.clone(),
+            level: source.level,
+            subdomains: source.subdomains,
+            communes: Some(source.communes.clone()).filter(|communes| !communes.is_empty()),
+        },
+        interval: Duration::from_secs(source.interval_s),
+        config: source.clone(),
+    })
+}
+
+fn auth(source: &config::Source) -> anyhow::Result<Auth> {
+    let secret = |file: &Option<std::path::PathBuf>, variable: &Option<String>| {
+        let text = match (file, variable) {
+            (Some(path), _) => String::from_utf8(read(path)?)
+                .map_err(|_| anyhow!("{} is no UTF-8", path.display()))?,
+            (None, Some(name)) => {
+                std::env::var(name).with_context(|| format!("environment variable {name}"))?
+            }
+            (None, None) => return Ok(None),
+        };
+        anyhow::Ok(Some(Secret::new(&text)))
+    };
+    if let Some(user) = &source.username {
+        let password = secret(&source.password_file, &source.password_env)?;
+        return Ok(Auth::Basic(user.clone(), password.context("its password is missing")?));
+    }
+    if let Some(token) = secret(&source.token_file, &source.token_env)? {
+        return Ok(Auth::Bearer(token));
+    }
+    Ok(secret(&source.key_file, &source.key_env)?.map_or(Auth::None, Auth::Key))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
