@@ -7,7 +7,7 @@ use event::{Event, FieldId, fields as f};
 use crate::{
     logsource::{Route, category, product, service},
     logsource_tables::{PRODUCTS, SERVICES},
-    route_vendors::{ENDPOINT, Kind, PHONES, PROGRAMS, VENDORS, Vendor},
+    route_vendors::{ENDPOINT, Kind, PHONES, PROGRAMS, VENDORS, Vendor, WORKLOADS},
 };
 
 const OPERATING_SYSTEMS: &[&str] = &["windows", "linux", "macos"];
@@ -30,6 +30,9 @@ pub(crate) fn of(event: &Event, module: &str) -> Route {
     if vendor.products == ["linux"] {
         route = route.with(program(event));
     }
+    if vendor.products == ["m365"] {
+        route = route.with(workload(event));
+    }
     for kind in vendor.kinds {
         if let Some(more) = of_kind(*kind, event) {
             route = route.with(more);
@@ -44,7 +47,8 @@ fn of_vendor(vendor: &Vendor, kind: &str) -> Route {
     let datasets = || vendor.datasets.iter();
     let by_kind = datasets()
         .find(|(known, _)| *known == kind)
-        .or_else(|| datasets().find(|(known, _)| *known == part));
+        .or_else(|| datasets().find(|(known, _)| *known == part))
+        .or_else(|| datasets().find(|(known, _)| *known == "*"));
     all_of(vendor.products, product)
         .with(all_of(vendor.services, service))
         .with(by_kind.map_or(Route::default(), |(_, services)| all_of(services, service)))
@@ -81,6 +85,14 @@ fn program(event: &Event) -> Route {
     PROGRAMS
         .iter()
         .find(|(known, _)| name.is_some_and(|name| name.eq_ignore_ascii_case(known)))
+        .map_or(Route::default(), |(_, services)| all_of(services, service))
+}
+
+fn workload(event: &Event) -> Route {
+    let name = event.get_str(f::EVENT_PROVIDER).unwrap_or_default();
+    WORKLOADS
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
         .map_or(Route::default(), |(_, services)| all_of(services, service))
 }
 

@@ -47,6 +47,13 @@ use Kind::{
 /// What a firewall that inspects traffic writes.
 const GATEWAY: &[Kind] = &[Firewall, Proxy, Dns, Antivirus, Authentication, IntrusionDetection];
 
+/// Alerts of the compliance centre; SigmaHQ files its rules on them under all three.
+const COMPLIANCE: &[&str] = &["audit", "exchange", "threat_management", "threat_detection"];
+
+/// Services of a record of the unified audit log by its workload, which `event.provider` names.
+pub(crate) const WORKLOADS: &[(&str, &[&str])] =
+    &[("Exchange", &["audit", "exchange"]), ("SecurityComplianceCenter", COMPLIANCE)];
+
 pub(crate) const VENDORS: &[Vendor] = &[
     Vendor {
         modules: &["fortinet", "fortigate", "fortinet_fortigate", "fortios"],
@@ -164,6 +171,9 @@ pub(crate) const VENDORS: &[Vendor] = &[
             ("riskdetection", &["riskdetection"]),
             ("identity_protection", &["riskdetection"]),
             ("pim", &["pim"]),
+            ("graphactivitylogs", &[]),
+            // Graph's own audit names no log but what was done.
+            ("*", &["auditlogs"]),
         ],
         kinds: &[Authentication],
         is_builtin: true,

@@ -223,15 +223,15 @@ const MAIL: Names = &[
 /// Mail under the names of Vade's records.
 const VADE: Names = &[
     ("FromHeader", &["vade.from_header"]),
-    ("Url", &["vade.urls.url", "vade.urls"]),
+    ("Url", &["vade.urls"]),
     ("Verdict", &["vade.status", "rule.category"]),
     ("Overdict", &["vade.overdict"]),
     ("Whitelisted", &["vade.whitelisted"]),
-    ("Spf", &["vade.auth_results_details.spf", "vade.auth.spf"]),
-    ("Dkim", &["vade.auth_results_details.dkim", "vade.auth.dkim"]),
-    ("Dmarc", &["vade.auth_results_details.dmarc", "vade.auth.dmarc"]),
-    ("RemediatedRead", &["vade.nb_messages_remediated_read"]),
-    ("RemediatedUnread", &["vade.nb_messages_remediated_unread"]),
+    ("Spf", &["vade.auth.spf"]),
+    ("Dkim", &["vade.auth.dkim"]),
+    ("Dmarc", &["vade.auth.dmarc"]),
+    ("RemediatedRead", &["vade.campaign.nb_messages_remediated_read"]),
+    ("RemediatedUnread", &["vade.campaign.nb_messages_remediated_unread"]),
 ];
 
 /// Who signed in, wherever; there is no such log source in Sigma's own taxonomy.

@@ -278,3 +278,90 @@ fn a_declared_format_is_routed_by_its_module() {
         &[("product: gcp", "eventName: StopLogging")],
     );
 }
+
+/// Raw records of vendors, decoded by the formats for them: each is offered to rules of its
+/// product, and those of the kinds that a rule is for to that rule.
+#[test]
+fn real_records_reach_the_rules_of_their_vendor() {
+    let Some(root) = support::corpora() else { return };
+    let formats = ingest::formats::Formats::builtin();
+    let known = formats.names();
+    let mut checked = 0;
+    for (folder, format, logsource, least) in [
+        ("Fortinet/fortigate", "fortigate", "product: fortigate", 1.0),
+        ("Fortinet/fortigate", "fortigate", "product: fortigate, service: traffic", 0.1),
+        ("Fortinet/fortigate", "fortigate", "category: firewall", 0.3),
+        (
+            "Stormshield/stormshield_network_security",
+            "stormshield-network-security",
+            "product: stormshield",
+            1.0,
+        ),
+        ("Azure/azure-ad", "azure-ad", "product: azure", 1.0),
+        ("Azure/azure-ad", "azure-ad", "product: azure, service: signinlogs", 0.1),
+        ("Azure/azure-ad", "azure-ad", "product: azure, service: auditlogs", 0.1),
+        ("Office 365/o365", "o365", "product: m365, service: audit", 1.0),
+        ("Okta/okta-system-logs", "okta-system-logs", "product: okta, service: okta", 1.0),
+        ("OpenSSH/openssh", "openssh", "product: linux, service: sshd", 1.0),
+        ("VadeSecure/vade_secure_m365", "vade-secure-m365", "category: email", 1.0),
+        ("VadeSecure/vade_cloud", "vade-cloud", "product: vade, service: cloud", 1.0),
+        ("Pradeo/pradeo-mtd", "pradeo-mtd", "category: mobile_compliance", 1.0),
+        ("Palo Alto Networks/paloalto-ngfw", "paloalto-ngfw", "product: paloalto", 1.0),
+        ("Cisco/cisco-secure-firewall", "cisco-secure-firewall", "product: cisco", 1.0),
+        ("Checkpoint/checkpoint", "checkpoint", "product: checkpoint", 1.0),
+        ("Suricata/suricata", "suricata", "product: suricata", 1.0),
+        ("HarfangLab/harfanglab", "harfanglab", "product: harfanglab", 1.0),
+        (
+            "HarfangLab/harfanglab",
+            "harfanglab",
+            "product: windows, category: process_creation",
+            0.02,
+        ),
+        ("Lookout/lookout-mes", "lookout-mes", "category: mobile_threat", 1.0),
+        (
+            "Checkpoint/checkpoint_harmony_mobile",
+            "checkpoint-harmony-mobile",
+            "category: mobile_threat",
+            1.0,
+        ),
+        (
+            "Microsoft/microsoft-365-defender",
+            "microsoft-365-defender",
+            "product: m365_defender",
+            1.0,
+        ),
+        ("Microsoft/microsoft-intune", "microsoft-intune", "product: intune", 1.0),
+    ] {
+        if !known.contains(&format) {
+            println!("no format {format} yet");
+            continue;
+        }
+        checked += 1;
+        let (mut offered, mut decoded, mut missed) = (0_u32, 0_u32, Vec::new());
+        for path in support::files(&root.join("intakes/tests").join(folder), "json") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let case: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let raw = case["input"]["message"].as_str().unwrap().to_owned();
+            let record = support::record(format, raw.into());
+            let event = event::Decode::decode(&formats, record, support::event_id(1));
+            if event.is_pipeline_error() {
+                continue;
+            }
+            decoded += 1;
+            if fires(logsource, "event.module: '*'", &event) {
+                offered += 1;
+            } else {
+                missed.push(format!(
+                    "{} {:?}",
+                    path.display(),
+                    event.get_str(event::fields::EVENT_DATASET)
+                ));
+            }
+        }
+        println!("{format}: {offered} of {decoded} to {logsource}");
+        assert!(decoded > 0, "{folder}");
+        let enough = f64::from(offered) >= least * f64::from(decoded);
+        assert!(enough, "{logsource}: {offered} of {decoded}; {missed:#?}");
+    }
+    assert!(checked > 0);
+}
