@@ -10,6 +10,8 @@ use crate::expr::{Expr, join};
 const CONDITION_BYTES_MAX: usize = 64 << 10;
 /// Levels of parentheses and `not`.
 const DEPTH_MAX: usize = 100;
+/// Selections that the patterns of one condition may come to.
+const PICKED_MAX: usize = 100_000;
 
 /// A selection by its name.
 pub(crate) struct Named {
@@ -33,7 +35,7 @@ pub(crate) fn parse(
         );
     }
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, selections, used };
+    let mut parser = Parser { tokens: &tokens, at: 0, selections, used, room: PICKED_MAX };
     let expr = parser.or(0)?;
     match parser.peek() {
         None => Ok(expr),
@@ -69,6 +71,8 @@ struct Parser<'c> {
     at: usize,
     selections: &'c [Named],
     used: &'c mut [bool],
+    /// Of [`PICKED_MAX`].
+    room: usize,
 }
 
 impl<'c> Parser<'c> {
@@ -165,6 +169,9 @@ impl<'c> Parser<'c> {
                 names(self.selections)
             ));
         }
+        self.room = self.room.checked_sub(parts.len()).ok_or_else(|| {
+            format!("the patterns of the condition come to more than {PICKED_MAX} selections")
+        })?;
         Ok(join(parts, all))
     }
 }

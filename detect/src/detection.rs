@@ -1,6 +1,6 @@
 //! The `detection` section: selections and conditions to one expression.
 
-use std::sync::Arc;
+use std::{cell::Cell, collections::HashSet, sync::Arc};
 
 use crate::{
     condition::{self, Named},
@@ -13,9 +13,56 @@ use crate::{
 
 /// Tests that one rule may come to once its condition is written out.
 const TESTS_MAX: usize = 100_000;
+/// Selections of one rule.
+const SELECTIONS_MAX: usize = 2_000;
+/// Different fields that one rule may name; each takes a place in the table of all names.
+const FIELDS_MAX: usize = 1_000;
+/// Bytes of all conditions of one rule.
+const CONDITIONS_BYTES_MAX: usize = 64 << 10;
+/// Regular expressions of one rule; each may take a mebibyte compiled.
+const REGEXES_MAX: usize = 256;
+/// Bytes of all texts of one rule, with all that modifiers make of them.
+const TEXT_BYTES_MAX: usize = 32 << 20;
 
 /// Gives the event fields of a rule's field.
 pub(crate) type Resolve<'r> = dyn Fn(&str) -> Target + 'r;
+
+/// What reading a value needs besides it: the meaning of fields, and what the rule may still
+/// take, so that a hostile one stays bounded however it is cut up.
+pub(crate) struct Context<'r> {
+    pub(crate) resolve: &'r Resolve<'r>,
+    regexes_left: Cell<usize>,
+    text_bytes_left: Cell<usize>,
+}
+
+impl<'r> Context<'r> {
+    /// Of a rule that has taken nothing yet.
+    pub(crate) fn new(resolve: &'r Resolve<'r>) -> Self {
+        Self {
+            resolve,
+            regexes_left: Cell::new(REGEXES_MAX),
+            text_bytes_left: Cell::new(TEXT_BYTES_MAX),
+        }
+    }
+
+    /// Takes one regular expression from what is left.
+    pub(crate) fn take_regex(&self) -> Result<(), String> {
+        let left = self.regexes_left.get().checked_sub(1);
+        self.regexes_left.set(left.ok_or_else(|| {
+            format!("a rule has more than {REGEXES_MAX} regular expressions; join or split them")
+        })?);
+        Ok(())
+    }
+
+    /// Takes a text of `bytes` from what is left.
+    pub(crate) fn take_text(&self, bytes: usize) -> Result<(), String> {
+        let left = self.text_bytes_left.get().checked_sub(bytes);
+        self.text_bytes_left.set(left.ok_or_else(|| {
+            format!("the texts of a rule come to more than {TEXT_BYTES_MAX} bytes; split it")
+        })?);
+        Ok(())
+    }
+}
 
 /// What a `detection` (or `filter`) section says.
 pub(crate) struct Detection {
@@ -36,6 +83,15 @@ pub(crate) fn parse(
             format!("detection must be a map, not {}", section.kind()),
         ));
     };
+    if pairs.len() > SELECTIONS_MAX {
+        return Err(Problem::new(
+            section.line,
+            format!("detection has more than {SELECTIONS_MAX} selections"),
+        ));
+    }
+    let mut fields = HashSet::new();
+    count_fields(section, &mut fields)?;
+    let context = &Context::new(resolve);
     let mut selections = Vec::new();
     let mut lines = Vec::new();
     for (name, node) in pairs {
@@ -48,7 +104,7 @@ pub(crate) fn parse(
                 "timeframe belongs to aggregations, which are not part of Sigma 2; write a correlation rule",
             ));
         }
-        selections.push(Named { name: name.clone(), expr: selection(name, node, resolve)? });
+        selections.push(Named { name: name.clone(), expr: selection(name, node, context)? });
         lines.push(node.line);
     }
     let Some(condition) = section.get("condition") else {
@@ -57,6 +113,13 @@ pub(crate) fn parse(
     let mut used = vec![false; selections.len()];
     let mut parts = Vec::new();
     let texts = condition.list().unwrap_or(std::slice::from_ref(condition));
+    let bytes: usize = texts.iter().filter_map(Node::text).map(str::len).sum();
+    if bytes > CONDITIONS_BYTES_MAX {
+        return Err(Problem::new(
+            condition.line,
+            format!("the condition is longer than {CONDITIONS_BYTES_MAX} bytes"),
+        ));
+    }
     for node in texts {
         let Some(text) = node.text() else {
             return Err(Problem::new(
@@ -88,9 +151,27 @@ pub(crate) fn parse(
     Ok(Detection { expr, unused })
 }
 
+/// Collects the names of fields that keys have.
+fn count_fields<'n>(node: &'n Node, fields: &mut HashSet<&'n str>) -> Result<(), Problem> {
+    match &node.value {
+        Value::Scalar(_) => Ok(()),
+        Value::List(items) => items.iter().try_for_each(|item| count_fields(item, fields)),
+        Value::Map(pairs) => pairs.iter().try_for_each(|(key, value)| {
+            fields.insert(key.split('|').next().unwrap_or_default());
+            if fields.len() > FIELDS_MAX + SELECTIONS_MAX {
+                return Err(Problem::new(
+                    value.line,
+                    format!("a rule names more than {FIELDS_MAX} fields"),
+                ));
+            }
+            count_fields(value, fields)
+        }),
+    }
+}
+
 /// A map (all lines must hold), a value or a list of values (keywords), or a list of these
 /// (any must hold).
-fn selection(name: &str, node: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+fn selection(name: &str, node: &Node, context: &Context<'_>) -> Result<Arc<Expr>, Problem> {
     match &node.value {
         Value::Map(pairs) if pairs.is_empty() => {
             Err(Problem::new(node.line, format!("selection {name:?} is empty")))
@@ -98,33 +179,33 @@ fn selection(name: &str, node: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>
         Value::Map(pairs) => {
             let mut parts = Vec::with_capacity(pairs.len());
             for (key, value) in pairs {
-                parts.push(line(key, value, resolve)?);
+                parts.push(line(key, value, context)?);
             }
             Ok(join(parts, true))
         }
-        Value::Scalar(_) => keywords(std::slice::from_ref(node), resolve),
+        Value::Scalar(_) => keywords(std::slice::from_ref(node), context),
         Value::List(items) if items.is_empty() => {
             Err(Problem::new(node.line, format!("selection {name:?} is empty")))
         }
         Value::List(items) if items.iter().all(|item| item.scalar().is_some()) => {
-            keywords(items, resolve)
+            keywords(items, context)
         }
         Value::List(items) => {
             let mut parts = Vec::with_capacity(items.len());
             for item in items {
-                parts.push(selection(name, item, resolve)?);
+                parts.push(selection(name, item, context)?);
             }
             Ok(join(parts, false))
         }
     }
 }
 
-pub(crate) fn keywords(values: &[Node], resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
-    item(&Target::Everything, &Modifiers::default(), values, resolve)
+pub(crate) fn keywords(values: &[Node], context: &Context<'_>) -> Result<Arc<Expr>, Problem> {
+    item(&Target::Everything, &Modifiers::default(), values, context)
 }
 
 /// `Field|modifier|…: value or list of values`.
-pub(crate) fn line(key: &str, value: &Node, resolve: &Resolve<'_>) -> Result<Arc<Expr>, Problem> {
+pub(crate) fn line(key: &str, value: &Node, context: &Context<'_>) -> Result<Arc<Expr>, Problem> {
     let mut names = key.split('|');
     let field = names.next().unwrap_or_default().trim();
     let modifiers = Modifiers::parse(names.map(str::trim), value.line)
@@ -133,7 +214,7 @@ pub(crate) fn line(key: &str, value: &Node, resolve: &Resolve<'_>) -> Result<Arc
         modifiers.check_keyword(value.line)?;
         Target::Everything
     } else {
-        resolve(field)
+        (context.resolve)(field)
     };
     let values = match &value.value {
         Value::Scalar(_) => std::slice::from_ref(value),
@@ -155,7 +236,7 @@ pub(crate) fn line(key: &str, value: &Node, resolve: &Resolve<'_>) -> Result<Arc
             ),
         ));
     }
-    item(&target, &modifiers, values, resolve)
+    item(&target, &modifiers, values, context)
         .map_err(|problem| Problem::new(problem.line, format!("{key:?}: {}", problem.reason)))
 }
 
@@ -163,12 +244,12 @@ fn item(
     target: &Target,
     modifiers: &Modifiers,
     values: &[Node],
-    resolve: &Resolve<'_>,
+    context: &Context<'_>,
 ) -> Result<Arc<Expr>, Problem> {
     let keyword = *target == Target::Everything;
     let mut groups: Vec<Vec<Test>> = Vec::with_capacity(values.len());
     for value in values {
-        groups.push(modifiers.apply(value, keyword, resolve)?);
+        groups.push(modifiers.apply(value, keyword, context)?);
     }
     if !modifiers.all {
         groups = vec![groups.into_iter().flatten().collect()];

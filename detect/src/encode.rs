@@ -11,6 +11,16 @@ pub(crate) enum Piece {
     Many,
 }
 
+impl Piece {
+    /// Bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::One | Self::Many => 1,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// `wide` and its other name `utf16le`.
@@ -54,6 +64,16 @@ pub(crate) fn parts(pieces: Vec<Piece>, line: u32) -> Result<Vec<Part>, Problem>
             Piece::Many => Ok(Part::Many),
         })
         .collect()
+}
+
+/// How many times its bytes a value takes at most under `encoding`.
+pub(crate) fn forms_max(encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::Utf16Le | Encoding::Utf16Be | Encoding::Utf16 | Encoding::Base64 => 2,
+        Encoding::Base64Offset => 6,
+        // Each dash in one of five forms; a value without dashes is small change.
+        Encoding::Windash => DASHES.len().pow(3),
+    }
 }
 
 /// All forms that `value` takes under `encoding`.

@@ -11,7 +11,8 @@ use event::{Event, FieldId};
 use crate::{
     Rule,
     condition::{self, Named},
-    detection, eval,
+    detection::{self, Context},
+    eval,
     expr::{Expr, Item, Target},
     logsource::Logsource,
     logsource_tables::{CATEGORIES, PRODUCTS, SERVICES},
@@ -184,9 +185,9 @@ impl Explainer<'_> {
         };
         let expr = if key.is_empty() {
             let values = value.list().unwrap_or(std::slice::from_ref(value));
-            detection::keywords(values, &resolve).ok()?
+            detection::keywords(values, &Context::new(&resolve)).ok()?
         } else {
-            detection::line(key, value, &resolve).ok()?
+            detection::line(key, value, &Context::new(&resolve)).ok()?
         };
         Some(eval::expr(&with_alternatives(&expr, self.logsource), self.event))
     }

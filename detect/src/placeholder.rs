@@ -186,7 +186,7 @@ impl Placeholders {
             }
         };
         format!(
-            "the placeholder %{name}% has no values here ({known}); list them in the configuration under [rules.placeholders], as {name} = [\"…\"] or {name} = {{ file = \"…\" }}, or write them into the rule"
+            "the placeholder %{name}% has no values here ({known}); write them, one a line, into {name}.txt in the folder that rules.placeholders of the configuration names, or into the rule"
         )
     }
 }

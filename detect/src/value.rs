@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regex::RegexBuilder;
 
 use crate::{
+    detection::Context,
     encode,
     error::Problem,
     expr::Target,
@@ -21,18 +22,17 @@ const VALUE_BYTES_MAX: usize = 64 << 10;
 /// Wildcards in one value.
 const WILDCARDS_MAX: usize = 256;
 /// Bytes that a compiled regular expression takes.
-const REGEX_BYTES_MAX: usize = 4 << 20;
+const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Nesting within a regular expression.
 const REGEX_DEPTH_MAX: u32 = 64;
 
 impl Modifiers {
-    /// The tests that `node`, one value, becomes; it is met where any of them is. `resolve`
-    /// gives the event fields of another rule field.
+    /// The tests that `node`, one value, becomes; it is met where any of them is.
     pub(crate) fn apply(
         &self,
         node: &Node,
         keyword: bool,
-        resolve: &dyn Fn(&str) -> Target,
+        context: &Context<'_>,
     ) -> Result<Vec<Test>, Problem> {
         let line = node.line;
         let problem = |reason: String| Problem::new(line, reason);
@@ -55,7 +55,7 @@ impl Modifiers {
             };
         }
         if self.fieldref {
-            return self.field_ref(scalar, resolve).map(|test| vec![test]).map_err(problem);
+            return self.field_ref(scalar, context.resolve).map(|test| vec![test]).map_err(problem);
         }
         if self.compare.is_some() || self.time.is_some() {
             return self.numeric(scalar).map(|test| vec![test]).map_err(problem);
@@ -68,12 +68,13 @@ impl Modifiers {
         let mut tests = Vec::with_capacity(forms.len());
         for form in forms {
             if let Some(flags) = self.regex {
+                context.take_regex().map_err(problem)?;
                 tests.push(self.pattern(form, flags, line)?);
             } else if self.cidr {
                 let text: String = form.iter().map(Piece::text).collect();
                 tests.push(Test::Cidr(Cidr::parse(&text).map_err(problem)?));
             } else {
-                tests.extend(self.text(form, keyword, line)?);
+                tests.extend(self.text(form, keyword, line, context)?);
             }
         }
         Ok(tests)
@@ -144,7 +145,13 @@ impl Modifiers {
         }
     }
 
-    fn text(&self, form: &[Piece], keyword: bool, line: u32) -> Result<Vec<Test>, Problem> {
+    fn text(
+        &self,
+        form: &[Piece],
+        keyword: bool,
+        line: u32,
+        context: &Context<'_>,
+    ) -> Result<Vec<Test>, Problem> {
         let parts: Vec<Part> = match self.exact {
             true => form.iter().map(|piece| Part::Lit(piece.text().to_owned())).collect(),
             false => form.iter().flat_map(|piece| parse_wildcards(piece.text())).collect(),
@@ -159,6 +166,11 @@ impl Modifiers {
         for encoding in &self.encodings {
             let mut next = Vec::new();
             for form in forms {
+                // What the most multiplying of them, windash, may make of it.
+                let bytes = form.iter().map(encode::Piece::len).sum::<usize>();
+                context
+                    .take_text(bytes * encode::forms_max(*encoding))
+                    .map_err(|reason| Problem::new(line, reason))?;
                 next.extend(encode::encode(form, *encoding, line)?);
             }
             forms = next;

@@ -4,7 +4,7 @@
 //! could say what it meant, and would lose the line. So this reads parser events into a plain
 //! tree, bounded in depth and size: an alias counts as what it stands for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -14,6 +14,8 @@ use crate::{error::Problem, placeholder::Forms};
 const DEPTH_MAX: usize = 32;
 /// Nodes in one document, each alias counted as all that it stands for.
 const NODES_MAX: usize = 100_000;
+/// Bytes of all texts in one document, aliases counted likewise.
+const TEXT_BYTES_MAX: usize = 32 << 20;
 
 /// A node and the line it begins on, counted from 1.
 #[derive(Clone, Debug)]
@@ -110,6 +112,7 @@ pub(crate) fn parse(text: &str, first_line: u32) -> Result<Option<Node>, Problem
         first_line,
         anchors: HashMap::new(),
         nodes: 0,
+        bytes: 0,
     };
     loop {
         let (event, span) = builder.next()?;
@@ -139,8 +142,10 @@ pub(crate) fn parse(text: &str, first_line: u32) -> Result<Option<Node>, Problem
 struct Builder<'t> {
     parser: Parser<'t, StrInput<'t>>,
     first_line: u32,
-    anchors: HashMap<usize, (Node, usize)>,
+    /// With what each counts: nodes and bytes.
+    anchors: HashMap<usize, (Node, usize, usize)>,
     nodes: usize,
+    bytes: usize,
 }
 
 impl<'t> Builder<'t> {
@@ -169,8 +174,17 @@ impl<'t> Builder<'t> {
         )
     }
 
-    fn count(&mut self, nodes: usize, line: u32) -> Result<(), Problem> {
+    fn count(&mut self, nodes: usize, bytes: usize, line: u32) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(nodes);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > TEXT_BYTES_MAX {
+            return Err(Problem::new(
+                line,
+                format!(
+                    "the document has more than {TEXT_BYTES_MAX} bytes of text, aliases counted in full"
+                ),
+            ));
+        }
         if self.nodes > NODES_MAX {
             return Err(Problem::new(
                 line,
@@ -185,8 +199,9 @@ impl<'t> Builder<'t> {
         if depth > DEPTH_MAX {
             return Err(Problem::new(line, format!("nested deeper than {DEPTH_MAX} levels")));
         }
-        self.count(1, line)?;
-        let before = self.nodes;
+        let text_bytes = if let Event::Scalar(text, ..) = &event { text.len() } else { 0 };
+        let before = (self.nodes, self.bytes);
+        self.count(1, text_bytes, line)?;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let forced =
@@ -197,17 +212,21 @@ impl<'t> Builder<'t> {
             Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
             Event::MappingStart(anchor, _) => (anchor, self.map(line, depth)?),
             Event::Alias(anchor) => {
-                let Some((node, nodes)) = self.anchors.get(&anchor).cloned() else {
+                let Some((_, nodes, bytes)) = self.anchors.get(&anchor) else {
                     return Err(Problem::new(line, "an alias (*name) without its anchor (&name)"));
                 };
-                self.count(nodes, line)?;
+                // Counted before it is copied.
+                self.count(*nodes, *bytes, line)?;
+                let node = self.anchors[&anchor].0.clone();
                 return Ok(Node { line, ..node });
             }
             _ => return Err(Problem::new(line, "unexpected end of the document")),
         };
         let node = Node { line, value };
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - before));
+            let (nodes, bytes) = (self.nodes - before.0, self.bytes - before.1);
+            self.count(nodes, bytes, line)?;
+            self.anchors.insert(anchor, (node.clone(), nodes, bytes));
         }
         Ok(node)
     }
@@ -224,6 +243,7 @@ impl<'t> Builder<'t> {
 
     fn map(&mut self, line: u32, depth: usize) -> Result<Value, Problem> {
         let mut pairs: Vec<(String, Node)> = Vec::new();
+        let mut names = HashSet::new();
         let mut merged = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -243,7 +263,9 @@ impl<'t> Builder<'t> {
                 merged.push(value);
                 continue;
             }
-            if let Some((_, first)) = pairs.iter().find(|(name, _)| *name == text) {
+            let known = !names.insert(text.clone());
+            let first = known.then(|| pairs.iter().find(|(name, _)| *name == text)).flatten();
+            if let Some((_, first)) = first {
                 return Err(Problem::new(
                     key.line,
                     format!(
@@ -255,27 +277,32 @@ impl<'t> Builder<'t> {
             pairs.push((text, value));
         }
         for node in merged {
-            self.merge(&mut pairs, node, line)?;
+            merge(&mut pairs, &mut names, node, line)?;
         }
         Ok(Value::Map(pairs))
     }
+}
 
-    /// YAML's merge key `<<`: what the map does not say itself comes from `node`.
-    fn merge(&self, pairs: &mut Vec<(String, Node)>, node: Node, line: u32) -> Result<(), Problem> {
-        match node.value {
-            Value::Map(more) => {
-                for (key, value) in more {
-                    if !pairs.iter().any(|(name, _)| *name == key) {
-                        pairs.push((key, value));
-                    }
+/// YAML's merge key `<<`: what the map does not say itself comes from `node`.
+fn merge(
+    pairs: &mut Vec<(String, Node)>,
+    names: &mut HashSet<String>,
+    node: Node,
+    line: u32,
+) -> Result<(), Problem> {
+    match node.value {
+        Value::Map(more) => {
+            for (key, value) in more {
+                if names.insert(key.clone()) {
+                    pairs.push((key, value));
                 }
-                Ok(())
             }
-            Value::List(items) => {
-                items.into_iter().try_for_each(|item| self.merge(pairs, item, line))
-            }
-            Value::Scalar(_) => Err(Problem::new(line, "`<<` must name a map or a list of maps")),
+            Ok(())
         }
+        Value::List(items) => {
+            items.into_iter().try_for_each(|item| merge(pairs, names, item, line))
+        }
+        Value::Scalar(_) => Err(Problem::new(line, "`<<` must name a map or a list of maps")),
     }
 }
 

@@ -122,3 +122,35 @@ fn regression_events_fire_their_rules() {
     println!("{files} files, {events} events; other rules fired: {others:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// On events of recorded attacks, taken evenly, engine and plain evaluator agree about every rule
+/// that is offered them: a million pairs and more. `DETECT_CAPTURE_STEP=1` takes all events.
+#[test]
+fn captured_events_fire_what_the_plain_evaluator_says() {
+    let Some(root) = support::corpora() else { return };
+    let step = std::env::var("DETECT_CAPTURE_STEP").ok().and_then(|n| n.parse().ok()).unwrap_or(41);
+    let engine = Engine::new(detect::load(&support::sigmahq_rules(&root)).rules);
+    let capture = root.join("captures/windows-attacks.ndjson.zst");
+    let (mut events, mut pairs, mut fired) = (0, 0, 0);
+    let (mut scratch, mut matches) = (Scratch::new(), Vec::new());
+    let mut differing = Vec::new();
+    for event in support::windows_events(&capture, step) {
+        events += 1;
+        engine.matches(&event, &mut scratch, &mut matches);
+        let got: Vec<&str> = matches.iter().map(|m| m.rule.id()).collect();
+        let offered = engine.rules().iter().filter(|rule| eval::is_offered(rule, &event));
+        let meant: Vec<&str> = offered
+            .inspect(|_| pairs += 1)
+            .filter(|rule| eval::holds(rule, &event))
+            .map(|rule| rule.id())
+            .collect();
+        fired += meant.len();
+        if got != meant {
+            differing.push(format!("engine {got:?}, plain {meant:?}: {event:?}"));
+        }
+        matches.clear();
+    }
+    println!("{events} events, {pairs} pairs, {fired} fire");
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    assert!(pairs >= 1_000_000 && fired > 0, "{pairs}");
+}

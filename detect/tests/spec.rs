@@ -315,7 +315,10 @@ fn placeholders_without_values_are_refused() {
     let refusal = loaded.refused[0].to_string();
     assert!(refusal.starts_with("spec.yml:5: "), "{refusal}");
     assert!(refusal.contains("%Workstations%") && refusal.contains("Administrators"), "{refusal}");
-    assert!(refusal.contains("[rules.placeholders]"), "{refusal}");
+    assert!(
+        refusal.contains("Workstations.txt") && refusal.contains("rules.placeholders"),
+        "{refusal}"
+    );
     // A list of other values makes another version of the rule.
     let text = rule_text("s:\n  F|expand: '%Networks%'\ncondition: s");
     let mut other = lists();
