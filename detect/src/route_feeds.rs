@@ -229,7 +229,8 @@ fn routes_of(vendor: &Vendor, routes: &mut BTreeSet<Route>) {
         bases.extend(with_programs);
     }
     if vendor.kinds.contains(&Kind::Endpoint) {
-        bases = bases.iter().flat_map(on_endpoints).collect();
+        let linux_only = vendor.products == ["linux"];
+        bases = bases.iter().flat_map(|base| on_endpoints(base, linux_only)).collect();
     }
     let kinds: Vec<Route> = vendor.kinds.iter().map(|kind| added(*kind)).collect();
     for base in bases {
@@ -242,14 +243,15 @@ fn routes_of(vendor: &Vendor, routes: &mut BTreeSet<Route>) {
     }
 }
 
-fn on_endpoints(base: &Route) -> Vec<Route> {
+fn on_endpoints(base: &Route, linux_only: bool) -> Vec<Route> {
     let mut what: Vec<Route> =
         ENDPOINT.iter().map(|(_, _, names)| all_of(names, category)).collect();
     what.push(all_of(DNS, category));
     what.push(category("network_connection"));
     what.push(category("ps_script"));
     what.push(Route::default());
-    let systems = OPERATING_SYSTEMS.iter().map(|os| product(os)).chain([Route::default()]);
+    let systems = if linux_only { &["linux"][..] } else { OPERATING_SYSTEMS };
+    let systems = systems.iter().map(|os| product(os)).chain([Route::default()]);
     systems
         .flat_map(|os| what.iter().map(move |what| base.with(os).with(*what)).collect::<Vec<_>>())
         .collect()
