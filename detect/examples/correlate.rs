@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each line is a correlation over so many groups: matches a second of CPU time on the one thread
-//! that does it (`/proc/thread-self/schedstat`), and resident memory a group. Matches are made in
-//! batches outside the measured time. First every group gets one match, in order of time; then a
+//! that does it (`/proc/thread-self/schedstat`), and resident memory a group. Matches are made
+//! and freed in batches outside the measured time. First every group gets one match, in order of time; then a
 //! tenth as many matches go to groups at random, some of which fire.
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
@@ -98,8 +98,8 @@ fn run(
             .collect::<Result<_, event::InvalidId>>()?;
         left -= batch.len() as u64;
         let began = cpu_nanos()?;
-        for contribution in batch {
-            correlator.push(contribution, out);
+        for contribution in &batch {
+            correlator.push(Arc::clone(contribution), out);
         }
         cpu += cpu_nanos()? - began;
         out.clear();

@@ -116,7 +116,8 @@ impl Keeper {
         let ruleset = ruleset.with_indicators(Arc::clone(before.indicators()));
         let difference = Difference::between(&before, &ruleset);
         let news = ruleset.refused() != before.refused() || ruleset.kept() != before.kept();
-        let is_changed = !difference.is_none() || difference.moved || news;
+        let correlations = !ruleset.correlations().is_same(before.correlations());
+        let is_changed = !difference.is_none() || difference.moved || news || correlations;
         if state.is_serving && (!difference.is_none() || difference.moved) {
             // Written first: a rule that is in force without a record of it could not be
             // accounted for, while a record of a rule that a crash kept from being in force is

@@ -98,7 +98,7 @@ struct Base {
 pub struct Correlations {
     pub(super) compiled: Vec<Compiled>,
     pub(super) ways: Vec<Way>,
-    bases: HashMap<String, Base>,
+    bases: HashMap<String, Base, foldhash::fast::FixedState>,
 }
 
 impl Correlations {
@@ -121,6 +121,14 @@ impl Correlations {
     /// The correlations, each behind those it refers to.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<Correlation>> {
         self.compiled.iter().map(|compiled| &compiled.document)
+    }
+
+    /// Whether both are of the same texts and mean the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self.compiled.iter().zip(&other.compiled).all(|(a, b)| {
+                a.rule == b.rule && a.definition == b.definition && a.is_loud == b.is_loud
+            })
     }
 
     /// Whether matches of `rule` feed correlations.

@@ -16,8 +16,8 @@ use super::{
     state::{Entry, Insert, NUMBER_MAX},
 };
 
-/// Places that the hand of a correlation moves on with each match.
-const SWEEP_STEPS: usize = 2;
+/// Places that the hand of a correlation moves on with each match: as many as a match can add.
+const SWEEP_STEPS: usize = 1;
 /// Places that the hands of all correlations move on with each tick.
 const TICK_STEPS: usize = 4_096;
 
@@ -36,11 +36,11 @@ pub struct Correlator {
     folded: String,
 }
 
-/// A way to go, with who is behind the match.
-#[derive(Debug)]
+/// A way to go, with the number of who is behind the match, taken once for it.
+#[derive(Clone, Copy, Debug)]
 struct Step {
     way: u32,
-    origin: Origin,
+    origin: u32,
 }
 
 impl Correlator {
@@ -139,21 +139,22 @@ impl Correlator {
     fn process(&mut self, held: &Held, out: &mut Vec<Detection>) {
         let contribution = &held.contribution;
         let rules = Arc::clone(&self.rules);
-        let origin = Origin {
-            communes: vec![contribution.commune.clone()],
-            entities: contribution.entities.clone(),
-        };
-        self.steps.clear();
+        let commune = std::slice::from_ref(&contribution.commune);
+        let origin = self.origins.take(commune, &contribution.entities);
         for way in rules.ways_of(&contribution.rule) {
-            self.steps.push(Step { way: *way, origin: origin.clone() });
+            self.origins.again(origin);
+            self.steps.push(Step { way: *way, origin });
         }
+        self.origins.give_back(origin);
         self.sort_steps(&rules);
         while let Some(step) = self.steps.pop() {
-            let Some(way) = rules.ways.get(step.way as usize) else { continue };
-            let Some(compiled) = rules.compiled.get(way.correlation) else { continue };
+            let way = &rules.ways[step.way as usize];
+            let compiled = &rules.compiled[way.correlation];
             if let Some(fired) = self.enter(compiled, way, held, step.origin) {
+                let Origin { communes, entities } = &fired.origin;
                 for onward in &way.onward {
-                    self.steps.push(Step { way: *onward, origin: fired.origin.clone() });
+                    let origin = self.origins.take(communes, entities);
+                    self.steps.push(Step { way: *onward, origin });
                 }
                 self.sort_steps(&rules);
                 if compiled.is_loud {
@@ -175,15 +176,11 @@ impl Correlator {
         }
     }
 
-    /// Adds the match to its group of one correlation; what fired, where it did.
-    fn enter(
-        &mut self,
-        compiled: &Compiled,
-        way: &Way,
-        held: &Held,
-        origin: Origin,
-    ) -> Option<Fired> {
+    /// Adds the match to its group of one correlation; what fired, where it did. The `origin`,
+    /// taken once, is the entry's from then on.
+    fn enter(&mut self, compiled: &Compiled, way: &Way, held: &Held, origin: u32) -> Option<Fired> {
         if compiled.spans_communes && self.limits.metropole.is_none() {
+            self.origins.give_back(origin);
             return None;
         }
         let looked = self
@@ -191,6 +188,7 @@ impl Correlator {
             .and_then(|key| Some((key, self.value(compiled, way, &held.contribution)?)));
         let Some((key, value)) = looked else {
             self.stats.without_field += 1;
+            self.origins.give_back(origin);
             return None;
         };
         let place = self.group(way.correlation, key, compiled);
@@ -198,7 +196,7 @@ impl Correlator {
             at: held.at,
             event: *held.contribution.event_id.as_bytes(),
             value,
-            origin: self.origins.take(origin),
+            origin,
             member: way.member,
         };
         let group = self.groups[way.correlation].get_mut(place)?;

@@ -13,7 +13,7 @@ use event::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    compile::{Compiled, Correlations, Test},
+    compile::{Compiled, Correlations},
     correlator::{Adopted, Correlator},
     groups::{Group, Groups},
     hold::Step,
@@ -105,7 +105,8 @@ impl Correlator {
         let mut numbers = std::collections::HashMap::new();
         for (number, origin) in origins {
             // Taken once here so that it stays until the groups have taken theirs.
-            numbers.insert(number, correlator.origins.take(origin));
+            let Origin { communes, entities } = &origin;
+            numbers.insert(number, correlator.origins.take(communes, entities));
         }
         let mut adopted = Adopted::default();
         let count = input.unsigned()?;
@@ -239,12 +240,7 @@ impl Writer {
             self.signed(group.quiet_until.wrapping_sub(group.touched));
             match &group.state {
                 State::Window(window) => self.entries(window.live(), group.touched),
-                State::Temporal(temporal) => {
-                    self.entries(&temporal.last, group.touched);
-                    for chain in &temporal.chains {
-                        self.entries(chain, group.touched);
-                    }
-                }
+                State::Temporal(temporal) => self.entries(temporal.all(), group.touched),
             }
         }
     }
@@ -375,18 +371,11 @@ impl<'b> Reader<'b> {
         let touched = self.signed()?;
         let quiet_until = self.signed()?.wrapping_add(touched);
         let state = if rule.kind.is_temporal() {
-            let last = self.entries(touched, numbers)?;
-            let chains: usize = match &rule.test {
-                Test::Ordered(terms) => terms.iter().map(|term| term.chain.len()).sum(),
-                _ => 0,
-            };
-            let chains = (0..chains)
-                .map(|_| self.entries(touched, numbers))
-                .collect::<Result<Vec<_>, _>>()?;
-            if last.len() != rule.members.len() {
-                return Err(SnapshotError::Damaged("a group does not fit its correlation"));
-            }
-            State::Temporal(Box::new(Temporal { last: last.into(), chains: chains.into() }))
+            let entries = self.entries(touched, numbers)?;
+            let temporal = Temporal::restore(entries, rule);
+            State::Temporal(
+                temporal.ok_or(SnapshotError::Damaged("a group does not fit its correlation"))?,
+            )
         } else {
             State::Window(Window::restore(self.entries(touched, numbers)?, rule.kind))
         };

@@ -41,6 +41,10 @@ impl Entry {
     fn key(&self) -> (i64, [u8; 16], u16) {
         (self.at, self.event, self.member)
     }
+
+    fn is_some(&self) -> bool {
+        self.at != i64::MIN
+    }
 }
 
 /// No match yet.
@@ -61,20 +65,13 @@ pub(super) enum Insert {
 #[derive(Debug)]
 pub(super) enum State {
     Window(Window),
-    Temporal(Box<Temporal>),
+    Temporal(Temporal),
 }
 
 impl State {
     pub(super) fn new(rule: &Compiled) -> Self {
         if rule.kind.is_temporal() {
-            let chains = match &rule.test {
-                Test::Ordered(terms) => terms.iter().map(|term| term.chain.len()).sum(),
-                _ => 0,
-            };
-            Self::Temporal(Box::new(Temporal {
-                last: vec![NONE; rule.members.len()].into(),
-                chains: vec![Vec::new(); chains].into(),
-            }))
+            Self::Temporal(Temporal::new(rule))
         } else {
             Self::Window(Window::default())
         }
@@ -85,7 +82,7 @@ impl State {
         match self {
             Self::Window(window) => window.live().last().map_or(i64::MIN, |entry| entry.at),
             Self::Temporal(temporal) => {
-                temporal.last.iter().map(|entry| entry.at).max().unwrap_or(i64::MIN)
+                temporal.last().iter().map(|entry| entry.at).max().unwrap_or(i64::MIN)
             }
         }
     }
@@ -152,8 +149,7 @@ impl State {
         match self {
             Self::Window(window) => Box::new(window.live().iter()),
             Self::Temporal(temporal) => {
-                let last = temporal.last.iter().filter(|entry| entry.at != i64::MIN);
-                Box::new(last.chain(temporal.chains.iter().flatten()))
+                Box::new(temporal.all().iter().filter(|entry| entry.is_some()))
             }
         }
     }
@@ -341,36 +337,70 @@ fn order_statistic(sorted: &[f64], kind: Kind, percentile: f64) -> f64 {
     }
 }
 
-/// The last match of each rule, and the chains of an ordered correlation.
+/// The last match of each rule and, of an ordered correlation, for each term and each place in
+/// its chain the chain that ends there: of all such chains the one that begins latest, for it
+/// stays in the window longest.
+///
+/// All in one piece: first a place for each rule, then for each term its chains of one, of two,
+/// … matches, one behind the other. A place without match, or a chain that nothing makes yet,
+/// holds [`NONE`].
 #[derive(Debug)]
 pub(super) struct Temporal {
-    pub(super) last: Box<[Entry]>,
-    /// Per term and place in its chain: of the chains that end at this place, the one that
-    /// begins latest, for it stays in the window longest.
-    pub(super) chains: Box<[Vec<Entry>]>,
+    entries: Box<[Entry]>,
+    rules: u16,
+}
+
+/// Places that the chains of a term take.
+const fn chains_len(rules: usize) -> usize {
+    rules * (rules + 1) / 2
 }
 
 impl Temporal {
+    fn new(rule: &Compiled) -> Self {
+        let chains: usize = match &rule.test {
+            Test::Ordered(terms) => terms.iter().map(|term| chains_len(term.chain.len())).sum(),
+            _ => 0,
+        };
+        Self {
+            entries: vec![NONE; rule.members.len() + chains].into(),
+            rules: u16::try_from(rule.members.len()).unwrap_or(u16::MAX),
+        }
+    }
+
+    /// One with these entries, where they are as many as `rule` needs.
+    pub(super) fn restore(entries: Vec<Entry>, rule: &Compiled) -> Option<Self> {
+        let new = Self::new(rule);
+        (entries.len() == new.entries.len()).then(|| Self { entries: entries.into(), ..new })
+    }
+
+    pub(super) fn all(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn last(&self) -> &[Entry] {
+        &self.entries[..usize::from(self.rules)]
+    }
+
     fn insert(&mut self, entry: Entry, rule: &Compiled, origins: &mut Origins) -> Insert {
-        let Some(last) = self.last.get_mut(usize::from(entry.member)) else {
+        let (last, mut chains) = self.entries.split_at_mut(usize::from(self.rules));
+        let Some(own) = last.get_mut(usize::from(entry.member)) else {
             return Insert::TooLate;
         };
-        if last.key() == entry.key() {
+        if own.key() == entry.key() {
             return Insert::Repeated;
         }
-        if entry.key() > last.key() {
+        if entry.key() > own.key() {
             origins.again(entry.origin);
-            origins.give_back(last.origin);
-            *last = entry;
+            origins.give_back(own.origin);
+            *own = entry;
         }
         if let Test::Ordered(terms) = &rule.test {
-            let mut first = 0;
             for term in terms {
-                let end = first + term.chain.len();
+                let (of_term, rest) = chains.split_at_mut(chains_len(term.chain.len()));
                 if let Some(place) = term.chain.iter().position(|rule| *rule == entry.member) {
-                    follow(&mut self.chains[first..end], term, place, entry, &self.last, origins);
+                    follow(of_term, term, place, entry, last, origins);
                 }
-                first = end;
+                chains = rest;
             }
         }
         origins.give_back(entry.origin);
@@ -380,24 +410,24 @@ impl Temporal {
     fn holds(&self, rule: &Compiled, cutoff: i64) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "at most 64")]
         let as_f64 = |n: usize| n as f64;
-        let present = |member: usize| self.last[member].at > cutoff;
-        let count = as_f64((0..self.last.len()).filter(|member| present(*member)).count());
+        let present = |member: usize| self.last()[member].at > cutoff;
+        let count = || as_f64(self.last().iter().filter(|entry| entry.at > cutoff).count());
         match &rule.test {
-            Test::Compare(compare) => compare.holds(count).then_some(count),
-            Test::Words(expr) => expr.holds(&present).then_some(count),
+            Test::Compare(compare) => Some(count()).filter(|count| compare.holds(*count)),
+            Test::Words(expr) => expr.holds(&present).then(count),
             Test::Ordered(terms) => self.chain(terms, cutoff).map(|chain| as_f64(chain.len())),
         }
     }
 
     /// The chain of the first alternative that holds.
     fn chain(&self, terms: &[Term], cutoff: i64) -> Option<&[Entry]> {
-        let mut first = 0;
+        let mut end = usize::from(self.rules);
         terms.iter().find_map(|term| {
-            first += term.chain.len();
-            let chain = self.chains.get(first.checked_sub(1)?)?;
+            end += chains_len(term.chain.len());
+            let chain = self.entries.get(end.checked_sub(term.chain.len())?..end)?;
             let within = chain.first().is_some_and(|entry| entry.at > cutoff);
-            let clear = term.absent.iter().all(|rule| self.last[usize::from(*rule)].at <= cutoff);
-            (within && clear).then_some(chain.as_slice())
+            let clear = term.absent.iter().all(|rule| self.last()[usize::from(*rule)].at <= cutoff);
+            (within && clear).then_some(chain)
         })
     }
 
@@ -406,7 +436,7 @@ impl Temporal {
             return self.chain(terms, cutoff).unwrap_or_default().to_vec();
         }
         let mut entries: Vec<Entry> =
-            self.last.iter().filter(|entry| entry.at > cutoff).copied().collect();
+            self.last().iter().filter(|entry| entry.at > cutoff).copied().collect();
         entries.sort_unstable_by_key(Entry::key);
         entries
     }
@@ -415,7 +445,7 @@ impl Temporal {
 /// Works `entry`, a match of the rule at `place` of `term`, into the term's chains. Entries of
 /// one moment may stand in either order.
 fn follow(
-    chains: &mut [Vec<Entry>],
+    chains: &mut [Entry],
     term: &Term,
     place: usize,
     entry: Entry,
@@ -423,28 +453,29 @@ fn follow(
     origins: &mut Origins,
 ) {
     let mut next = entry;
-    for place in place..chains.len() {
-        let (before, from) = chains.split_at_mut(place);
-        let before = match before.last() {
-            None => &[],
-            Some(chain) if chain.last().is_some_and(|last| last.at <= next.at) => chain.as_slice(),
+    for place in place..term.chain.len() {
+        // The chain that ends here has a match more than the one before it.
+        let (before, from) = chains.split_at_mut(chains_len(place));
+        let before = &before[before.len() - place..];
+        if before.last().is_some_and(|last| !last.is_some() || last.at > next.at) {
             // Nothing that could stand before it.
-            Some(_) => return,
-        };
-        let begins = before.first().unwrap_or(&next).at;
-        let chain = &mut from[0];
-        if chain.first().is_some_and(|first| first.at >= begins) {
             return;
         }
-        before.iter().chain([&next]).for_each(|entry| origins.again(entry.origin));
-        chain.drain(..).for_each(|entry| origins.give_back(entry.origin));
-        chain.extend_from_slice(before);
-        chain.push(next);
+        let begins = before.first().unwrap_or(&next).at;
+        let chain = &mut from[..=place];
+        if chain[0].at >= begins {
+            return;
+        }
+        for (kept, new) in chain.iter_mut().zip(before.iter().chain([&next])) {
+            origins.again(new.origin);
+            origins.give_back(kept.origin);
+            *kept = *new;
+        }
         // The next rule may have matched already: at the same moment, or before `entry` came
         // late.
         let Some(rule) = term.chain.get(place + 1) else { return };
         next = last[usize::from(*rule)];
-        if next.at == i64::MIN {
+        if !next.is_some() {
             return;
         }
     }
