@@ -16,6 +16,7 @@ pub(super) struct Report {
     title: String,
     stages: Vec<(StageSummary, Option<Catch>)>,
     benign: Vec<(String, String)>,
+    correlations: Vec<String>,
     incidents: usize,
     detections: u64,
     sent: u64,
@@ -68,7 +69,8 @@ impl Report {
                 .map(StageSummary::from)
                 .zip(state.catches.iter().cloned())
                 .collect(),
-            benign: state.benign.clone(),
+            benign: state.benign(),
+            correlations: state.correlations(),
             incidents: state.incidents.len(),
             detections: state.detections,
             sent: sent.events,
@@ -123,6 +125,7 @@ impl Report {
             "capture": self.title,
             "stages": stages,
             "benign_raised": benign,
+            "correlations": self.correlations,
             "events": { "sent": self.sent, "accepted": self.accepted, "searchable": self.found, "lost": self.lost() },
             "detections": self.detections,
             "incidents": self.incidents,
@@ -157,6 +160,9 @@ impl Report {
             }
         }
         println!();
+        for rule in &self.correlations {
+            println!("  joined  by “{}”", safe(rule));
+        }
         for (rule, event) in &self.benign {
             println!(
                 "  FALSE ALARM  “{}” on {}",

@@ -90,7 +90,11 @@ pub(super) struct State {
     pub(super) detections: u64,
     pub(super) catches: Vec<Option<Catch>>,
     /// Rules that fired on benign activity, with the event's text.
-    pub(super) benign: Vec<(String, String)>,
+    benign: Vec<(String, String)>,
+    /// Events of the attack that rules fired on.
+    attack: HashSet<EventId>,
+    /// Correlations that fired, with the events behind them.
+    correlated: Vec<(String, Vec<EventId>)>,
 }
 
 impl Board {
@@ -112,6 +116,8 @@ impl Board {
             detections: 0,
             catches: vec![None; capture.stages.len()],
             benign: Vec::new(),
+            attack: HashSet::new(),
+            correlated: Vec::new(),
         }))
     }
 
@@ -138,11 +144,40 @@ impl State {
         self.started.elapsed()
     }
 
+    /// Rules that fired on benign activity, with the event's text, and correlations behind which
+    /// no event of the attack is known. Asked at the end, since a correlation may be seen before
+    /// the detections behind it.
+    pub(super) fn benign(&self) -> Vec<(String, String)> {
+        let correlated = self.correlated.iter().filter(|one| !self.is_of_attack(one));
+        let correlated = correlated.map(|(rule, _)| (rule.clone(), String::new()));
+        self.benign.iter().cloned().chain(correlated).collect()
+    }
+
+    /// The correlations that saw the attack.
+    pub(super) fn correlations(&self) -> Vec<String> {
+        let of_attack = self.correlated.iter().filter(|one| self.is_of_attack(one));
+        let mut names: Vec<String> = of_attack.map(|(rule, _)| rule.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn is_of_attack(&self, (_, events): &(String, Vec<EventId>)) -> bool {
+        events.iter().any(|event| self.attack.contains(event))
+    }
+
     fn see(&mut self, detection: &Detection) {
         if !self.seen.insert((detection.event_id, detection.rule.id.clone())) {
             return;
         }
         self.detections += 1;
+        if let Some(correlation) = &detection.correlation {
+            if detection.rule.level > Level::Informational {
+                let events = correlation.events.iter().copied().chain([detection.event_id]);
+                self.correlated.push((detection.rule.name.clone(), events.collect()));
+            }
+            return;
+        }
         let original =
             detection.event.pointer("/event/original").and_then(Value::as_str).unwrap_or_default();
         let Some((stage, sent)) = self.staged.get(original) else {
@@ -151,6 +186,7 @@ impl State {
             }
             return;
         };
+        self.attack.insert(detection.event_id);
         if self.catches[*stage].is_none()
             && self.expected_rules[*stage].contains(&detection.rule.id)
         {
