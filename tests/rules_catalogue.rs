@@ -73,8 +73,8 @@ const FEEDS: &[(&str, &str, &str, &str)] = &[
     ("lookout", "*", "*", "Lookout"),
     ("harmony_mobile", "*", "*", "Harmony Mobile"),
     ("*", "firewall", "*", "any firewall"),
-    ("*", "mobile_threat", "*", "PRADEO"),
-    ("*", "mobile_compliance", "*", "PRADEO"),
+    ("*", "mobile_threat", "*", "phone defence, e.g. PRADEO"),
+    ("*", "mobile_compliance", "*", "phone defence, e.g. PRADEO"),
 ];
 
 struct Entry {
