@@ -2,7 +2,7 @@
 //! ways that its matches go.
 
 use std::{
-    borrow::Borrow,
+    borrow::{Borrow, Cow},
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use super::{
     link::{self, Linked, Target},
     order::{self, Term},
 };
-use crate::{rule::Rule, taxonomy};
+use crate::{entities, rule::Rule, taxonomy};
 
 /// Characters of a value that correlations read.
 const VALUE_CHARS_MAX: usize = 1_024;
@@ -152,9 +152,13 @@ impl Correlations {
     pub fn values(&self, rule: &str, event: &Event) -> Vec<MatchedField> {
         let Some(base) = self.bases.get(rule) else { return Vec::new() };
         let of = |read: &Read| {
-            let value = read.fields.iter().find_map(|field| {
-                event.get_all(*field).map(event::ValueRef::to_text).find(|text| !text.is_empty())
-            })?;
+            let value = if *read.name == *entities::PERSON {
+                entities::person_of(event).map(Cow::Owned)
+            } else {
+                read.fields.iter().find_map(|field| {
+                    event.get_all(*field).map(event::ValueRef::to_text).find(|t| !t.is_empty())
+                })
+            }?;
             let value = match value.char_indices().nth(VALUE_CHARS_MAX) {
                 Some((end, _)) => value[..end].to_owned(),
                 None => value.into_owned(),
