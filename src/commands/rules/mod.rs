@@ -1,6 +1,7 @@
 //! `jacquemart rules`.
 
 mod attack;
+mod cases;
 mod check;
 mod coverage;
 mod explain;

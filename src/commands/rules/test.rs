@@ -1,25 +1,27 @@
-//! Rules against the example events beside them.
+//! Rules and correlations against the example events beside them.
 //!
-//! `x.yml` has `x.test.json` beside it: `{"cases": [{"format", "fires", "record", …}]}` with raw
-//! records in the vendor's shape. A rule must fire on a case exactly where `fires` says so, and
-//! on a case where it must not, no other rule of level medium or above may fire either, unless
-//! `also_fires` names it by id.
+//! A rule must fire on a case exactly where `fires` says so, and on a case where it must not, no
+//! other rule of level medium or above may fire either, unless `also_fires` names it by id. A
+//! correlation must fire exactly where `fires` says so when the case's records arrive in turn,
+//! matched against all rules of the run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bytes::Bytes;
-use detect::{Rule, Ruleset};
-use event::{FormatName, Level, Timestamp};
+use detect::{Correlation, Correlator, Limits, Rule, Ruleset};
+use event::{Contribution, Detection, Event, Level};
 use ingest::formats::Formats;
-use serde::{Deserialize, Serialize};
-use serde_json::{json, value::RawValue};
+use serde::Serialize;
+use serde_json::json;
 
-use super::super::offline::{self, Origin};
+use super::{
+    super::offline,
+    cases::{self, Case},
+};
 use crate::{
     Exit, Failure,
     cli::{Global, Output},
@@ -27,26 +29,44 @@ use crate::{
     config, print, rules,
 };
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cases {
-    cases: Vec<Case>,
+/// Something that a file holds and that is tested: parts of correlations, which raise nothing of
+/// their own, are not.
+enum Subject {
+    Rule(Arc<Rule>),
+    Correlation(Arc<Correlation>),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    format: FormatName,
-    fires: bool,
-    /// Which rule of the file is meant, where it holds several.
-    #[serde(default)]
-    rule: Option<String>,
-    /// What this case is about, for people.
-    #[serde(default)]
-    why: String,
-    #[serde(default)]
-    also_fires: BTreeSet<String>,
-    record: Box<RawValue>,
+impl Subject {
+    fn id(&self) -> &str {
+        match self {
+            Self::Rule(rule) => rule.id(),
+            Self::Correlation(correlation) => correlation.id(),
+        }
+    }
+
+    fn title(&self) -> &str {
+        match self {
+            Self::Rule(rule) => rule.title(),
+            Self::Correlation(correlation) => correlation.title(),
+        }
+    }
+}
+
+/// What a ruleset holds, by the file that it stands in.
+fn by_file(ruleset: &Ruleset) -> BTreeMap<PathBuf, Vec<Subject>> {
+    let mut files: BTreeMap<PathBuf, Vec<Subject>> = BTreeMap::new();
+    for rule in ruleset.rules() {
+        let path = rule.source().path.clone();
+        files.entry(path).or_default().push(Subject::Rule(Arc::clone(rule)));
+    }
+    let correlations = ruleset.correlations();
+    for correlation in correlations.rules() {
+        if !correlations.is_quiet_correlation(correlation.id()) {
+            let path = correlation.source().path.clone();
+            files.entry(path).or_default().push(Subject::Correlation(Arc::clone(correlation)));
+        }
+    }
+    files
 }
 
 /// How a case went.
@@ -104,20 +124,17 @@ pub(super) fn run(
 impl Report {
     fn of(config: &config::Rules, formats: &Formats) -> Self {
         let loaded = rules::load_as(config);
-        let mut report = Self { rules: loaded.rules.len(), ..Self::default() };
-        for refusal in &loaded.refused {
+        let ruleset = Ruleset::compile(loaded);
+        let mut report = Self::default();
+        for refusal in ruleset.refused() {
             let problem = format!("line {}: refused: {}", refusal.line, refusal.reason);
             report.file(&refusal.path, problem);
         }
-        let ruleset = Ruleset::compile(loaded);
-        let mut by_file: BTreeMap<PathBuf, Vec<Arc<Rule>>> = BTreeMap::new();
-        for rule in ruleset.rules() {
-            by_file.entry(rule.source().path.clone()).or_default().push(Arc::clone(rule));
-        }
-        for (path, rules) in by_file {
+        for (path, rules) in by_file(&ruleset) {
+            report.rules += rules.len();
             let mut tested = BTreeSet::new();
             let tests = path.with_extension("test.json");
-            match cases(&tests) {
+            match cases::read(&tests) {
                 Ok(cases) => {
                     for (number, case) in (1..).zip(cases) {
                         let (rule, problem) = match meant(&rules, &case) {
@@ -188,19 +205,8 @@ impl Report {
     }
 }
 
-/// The cases in a file; `None` where there is no such file.
-fn cases(path: &Path) -> Result<Vec<Case>, Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str::<Cases>(&text)
-            .map(|cases| cases.cases)
-            .map_err(|error| Some(format!("cannot be read: {error}"))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(None),
-        Err(error) => Err(Some(format!("cannot be read: {error}"))),
-    }
-}
-
 /// Which of the rules beside a case it is about.
-fn meant<'r>(rules: &'r [Arc<Rule>], case: &Case) -> Result<&'r Arc<Rule>, String> {
+fn meant<'r>(rules: &'r [Subject], case: &Case) -> Result<&'r Subject, String> {
     match (&case.rule, rules) {
         (None, [only]) => Ok(only),
         (None, _) => Err(format!(
@@ -214,28 +220,53 @@ fn meant<'r>(rules: &'r [Arc<Rule>], case: &Case) -> Result<&'r Arc<Rule>, Strin
     }
 }
 
-/// The record's bytes as the vendor sends them: a JSON object as it stands here, a line of text
-/// as the text of a JSON string.
-fn raw(record: &RawValue) -> Bytes {
-    match serde_json::from_str::<String>(record.get()) {
-        Ok(line) => Bytes::from(line),
-        Err(_) => Bytes::copy_from_slice(record.get().as_bytes()),
+/// What fired on a case.
+#[derive(Default)]
+struct Fired {
+    /// What is raised.
+    detections: Vec<Detection>,
+    /// Ids of rules that only feed correlations.
+    quiet: BTreeSet<String>,
+}
+
+impl Fired {
+    /// Matches the events as they arrive, and correlates what matched.
+    fn on(ruleset: &Ruleset, events: &[Arc<Event>]) -> Self {
+        let correlations = ruleset.correlations();
+        let limits = Limits { metropole: Some(offline::commune()), ..Limits::default() };
+        let mut correlator = Correlator::new(Arc::clone(correlations), limits);
+        let mut fired = Self::default();
+        for event in events {
+            let found = ruleset.detect(std::slice::from_ref(event), event.received());
+            for contribution in found.contributions {
+                fired.quiet.insert(contribution.rule.clone());
+                correlator.push(Arc::new(contribution), &mut fired.detections);
+            }
+            for detection in found.detections {
+                if correlations.reads(&detection.rule.id) {
+                    let contribution = Arc::new(Contribution::from(&detection));
+                    correlator.push(contribution, &mut fired.detections);
+                }
+                fired.detections.push(detection);
+            }
+        }
+        correlator.finish(&mut fired.detections);
+        fired
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.quiet.contains(id) || self.detections.iter().any(|one| one.rule.id == id)
     }
 }
 
 /// What is wrong with how `rule` and the others take `case`.
-fn check(ruleset: &Ruleset, formats: &Formats, rule: &Rule, case: &Case) -> Option<String> {
-    if formats.get(case.format.as_str()).is_none() {
-        let names = formats.names().join(", ");
-        return Some(format!("there is no format {}; there are {names}", case.format));
-    }
-    let raw = raw(&case.record);
-    let event = Arc::new(Origin::new(case.format.clone()).decode(formats, 0, 1, raw));
-    if event.is_pipeline_error() {
-        return Some(format!("the record can't be decoded: {}", event.to_json()["error"]));
-    }
-    let found = ruleset.detect(&[Arc::clone(&event)], Timestamp::now()).detections;
-    let fired = found.iter().any(|detection| detection.rule.id == rule.id());
+fn check(ruleset: &Ruleset, formats: &Formats, rule: &Subject, case: &Case) -> Option<String> {
+    let events = match case.events(formats) {
+        Ok(events) => events,
+        Err(problem) => return Some(problem),
+    };
+    let found = Fired::on(ruleset, &events);
+    let fired = found.has(rule.id());
     if fired != case.fires {
         return Some(format!(
             "{} should {}fire and {}; see why with `jacquemart rules explain`",
@@ -244,11 +275,15 @@ fn check(ruleset: &Ruleset, formats: &Formats, rule: &Rule, case: &Case) -> Opti
             if fired { "does" } else { "does not" }
         ));
     }
+    // The records of a correlation's case are what its rules fire on.
+    if case.fires || matches!(rule, Subject::Correlation(_)) {
+        return None;
+    }
     let others: Vec<String> = found
+        .detections
         .iter()
         .filter(|other| {
-            !case.fires
-                && other.rule.id != rule.id()
+            other.rule.id != rule.id()
                 && other.rule.level >= Level::Medium
                 && !case.also_fires.contains(&other.rule.id)
         })
