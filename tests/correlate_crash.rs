@@ -142,7 +142,8 @@ fn send(url: &str, key: &str, ledger: &Mutex<Ledger>, next: &AtomicU64, done: &A
                     ledger.unknown.extend(numbers);
                 }
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            // While nobody answers, few numbers are spent.
+            tokio::time::sleep(Duration::from_millis(if acknowledged { 30 } else { 300 })).await;
         }
     });
 }
