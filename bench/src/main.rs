@@ -5,6 +5,7 @@
 
 mod centre;
 mod end_to_end;
+mod engine;
 mod scrape;
 
 use std::path::PathBuf;
@@ -24,6 +25,17 @@ enum Command {
     /// Replay a capture into `jacquemart serve` through its HTTP door, with all rules, and say
     /// what came of it: counts, rates, latencies, memory, disk
     EndToEnd(EndToEnd),
+    /// Measure the detection engine beside rsigma and sigma-rust, in one interleaved run on
+    /// processor time over the shared Windows captures; builds the peers the first time
+    Engine(Engine),
+}
+
+#[derive(Debug, clap::Args)]
+struct Engine {
+    /// Handed on: `--step N`, `--rounds N`, `--sigma-rust-step N`, `--no-curve`,
+    /// `--only-curve`, `--json`; `--help` explains them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +71,7 @@ struct EndToEnd {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Engine(args) => engine::run(&args.args),
         Command::EndToEnd(args) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?
