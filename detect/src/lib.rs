@@ -50,7 +50,7 @@ mod yaml;
 pub use correlate::{
     Adopted, Correlation, Correlations, Correlator, Limits, Linked, Restored, SnapshotError, Stats,
 };
-pub use engine::{Engine, Match, Scratch};
+pub use engine::{Engine, Match, Memory, Scratch};
 pub use entities::entities;
 pub use error::Refusal;
 pub use explain::{Explanation, Line, Part, PartKind, explain};

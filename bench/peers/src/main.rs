@@ -48,6 +48,9 @@ struct Args {
     /// Leave the curve from 100 to 100,000 rules out
     #[arg(long)]
     no_curve: bool,
+    /// Only contenders whose name has this in it; ratios are then of the first of these
+    #[arg(long, default_value = "")]
+    only: String,
     /// Measure the curve alone
     #[arg(long)]
     only_curve: bool,
@@ -103,6 +106,7 @@ fn compare_all(
         comparison.add(&chunk, &engines, &events.classes, rules);
         let mut all =
             contenders::all(&engines, &events.classes, &texts, &pool, args.sigma_rust_step)?;
+        all.retain(|contender| contender.name.contains(&args.only));
         rows.resize_with(all.len(), Row::default);
         for round in 0..args.rounds.max(1) {
             for turn in 0..all.len() {

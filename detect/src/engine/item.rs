@@ -4,7 +4,10 @@ use event::{FieldId, ValueRef};
 use regex::Regex;
 use std::sync::Arc;
 
-use super::{matcher::Matcher, view::View};
+use super::{
+    matcher::Matcher,
+    view::{Column, Columns, View},
+};
 use crate::{
     eval,
     expr::{Item, Target},
@@ -16,6 +19,8 @@ use crate::{
 pub(super) struct Compiled {
     /// `None` for keywords.
     fields: Option<Box<[FieldId]>>,
+    /// The columns of the fields.
+    columns: Box<[Column]>,
     tests: Box<[Probe]>,
 }
 
@@ -44,7 +49,7 @@ pub(super) enum Place {
 }
 
 impl Compiled {
-    pub(super) fn new(item: &Item) -> Self {
+    pub(super) fn new(item: &Item, columns: &Columns) -> Self {
         let fields = match &item.target {
             Target::Everything => None,
             Target::Fields { ids, .. } => Some(ids.clone().into_boxed_slice()),
@@ -62,41 +67,38 @@ impl Compiled {
                 typed => Probe::Typed(typed.clone()),
             })
             .collect();
-        Self { fields, tests }
+        let columns = fields.iter().flatten().filter_map(|field| columns.of(*field)).collect();
+        Self { fields, columns, tests }
     }
 
     pub(super) fn fields(&self) -> &[FieldId] {
         self.fields.as_deref().unwrap_or_default()
     }
 
-    /// Fields that its tests read besides.
-    pub(super) fn referred(&self) -> impl Iterator<Item = FieldId> {
-        self.tests
-            .iter()
-            .flat_map(|probe| match probe {
-                Probe::FieldRef(reference) => reference.fields.as_slice(),
-                _ => &[],
-            })
-            .copied()
-    }
-
     pub(super) fn holds(&self, view: &mut View<'_, '_>) -> bool {
         self.find(view).is_some()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(self.fields())
+            + size_of_val(&*self.columns)
+            + self.tests.iter().map(Probe::memory_bytes).sum::<usize>()
     }
 
     /// The first place where the item holds.
     pub(super) fn find(&self, view: &mut View<'_, '_>) -> Option<Place> {
         match &self.fields {
             None => self.find_everywhere(view),
-            Some(fields) => self.find_in(fields, view),
+            Some(_) => self.find_in_columns(view),
         }
     }
 
-    fn find_in(&self, fields: &[FieldId], view: &mut View<'_, '_>) -> Option<Place> {
+    fn find_in_columns(&self, view: &mut View<'_, '_>) -> Option<Place> {
         let mut last: Option<ValueRef<'_>> = None;
         let (mut present, mut has_value) = (false, None);
-        for field in fields {
-            let mut at = view.first(*field);
+        for column in &self.columns {
+            let mut at = view.first(*column);
             while let Some(index) = at {
                 at = view.next(index);
                 let value = view.value(index);
@@ -126,7 +128,7 @@ impl Compiled {
     }
 
     fn find_everywhere(&self, view: &mut View<'_, '_>) -> Option<Place> {
-        for index in 0..view.entries() {
+        for index in view.everything() {
             if self.tests.iter().any(|probe| probe.holds(view, index)) {
                 return Some(Place::Value(index));
             }
@@ -145,6 +147,15 @@ fn same_bytes(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
 }
 
 impl Probe {
+    /// Without what it shares with the rule.
+    fn memory_bytes(&self) -> usize {
+        let inner = match self {
+            Self::Folded(matcher) | Self::Cased(matcher) => matcher.memory_bytes(),
+            _ => 0,
+        };
+        size_of::<Self>() + inner
+    }
+
     fn holds(&self, view: &mut View<'_, '_>, index: usize) -> bool {
         let value = view.value(index);
         if value == ValueRef::Null {

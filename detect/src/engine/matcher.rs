@@ -55,6 +55,18 @@ impl Matcher {
         }
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Any => 0,
+            Self::Exact(lit) | Self::Prefix(lit) | Self::Suffix(lit) => lit.len(),
+            Self::Contains(finder) => size_of::<Finder<'_>>() + finder.needle().len(),
+            Self::Glob(glob) => {
+                let segments = glob.middle.iter().chain(&glob.last).chain([&glob.first]);
+                size_of::<Glob>() + segments.map(Segment::memory_bytes).sum::<usize>()
+            }
+        }
+    }
+
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Any => true,
@@ -107,6 +119,15 @@ impl Glob {
 }
 
 impl Segment {
+    fn memory_bytes(&self) -> usize {
+        let text = |step: &Step| match step {
+            Step::Lit(lit) => lit.len(),
+            Step::One => 0,
+        };
+        size_of::<Self>()
+            + self.steps.iter().map(|step| size_of::<Step>() + text(step)).sum::<usize>()
+    }
+
     /// What follows the segment where `text` begins with it.
     fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
         let mut rest = text;

@@ -9,9 +9,16 @@
 //! ([`eval`](crate::eval)) says hold, of those whose log source the event has; the property
 //! tests compare the two.
 
+mod frequency;
+mod grams;
+mod index;
 mod item;
+mod literal;
 mod matcher;
+mod memory;
+mod needles;
 mod program;
+mod slot;
 mod view;
 mod witness;
 
@@ -20,16 +27,26 @@ use std::{
     sync::Arc,
 };
 
-use event::{Detection, DetectionId, Event, FieldId, MatchedField, Timestamp, fields};
+use event::{Detection, DetectionId, Event, FieldId, MatchedField, Timestamp};
 use rayon::prelude::*;
 
 use self::{
     item::{Compiled, Place},
     program::Program,
-    view::{Sizes, View},
+    view::{Columns, Sizes, View},
+    witness::Choice,
 };
-use crate::{entities::entities, eval, expr::Expr, logsource::Route, route, rule::Rule};
+use crate::{
+    entities::entities,
+    eval,
+    expr::{Expr, Item, Target},
+    logsource::Route,
+    route,
+    rule::Rule,
+    test::Test,
+};
 
+pub use memory::Memory;
 pub use view::Scratch;
 
 /// Characters of a matched value that a detection keeps.
@@ -58,6 +75,7 @@ pub struct Engine {
     programs: Vec<Program>,
     /// By the event's route: the programs to run.
     plans: HashMap<Route, Box<[usize]>>,
+    columns: Columns,
     sizes: Sizes,
 }
 
@@ -75,21 +93,15 @@ impl Engine {
     /// [`rules`](Self::rules), and never fire.
     pub fn new(mut rules: Vec<Rule>) -> Self {
         rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut items = Items::default();
+        let columns = Columns::new(rules.iter().flat_map(|rule| read(&rule.expr)));
+        let mut items = Items { columns: &columns, compiled: Vec::new(), known: HashMap::new() };
         let exprs = rules.iter().map(|rule| items.node(&rule.expr)).collect();
         let items = items.compiled;
-        let read =
-            || items.iter().flat_map(|item| item.fields().iter().copied().chain(item.referred()));
-        let sizes = Sizes {
-            fields: read().map(|field| field.index() + 1).max().unwrap_or(0),
-            items: items.len(),
-            rules: rules.len(),
-            reads_original: read().any(|field| field == fields::EVENT_ORIGINAL),
-        };
+        let sizes = Sizes { items: items.len(), rules: rules.len() };
         let asked: Vec<_> = rules.iter().map(|rule| rule.logsource.route()).collect();
-        let (programs, plans) = plan(&rules, &asked);
+        let (programs, plans) = plan(&rules, &asked, &columns);
         let rules = rules.into_iter().map(Arc::new).collect();
-        Self { rules, asked, exprs, items, programs, plans, sizes }
+        Self { rules, asked, exprs, items, programs, plans, columns, sizes }
     }
 
     /// The rules, sorted by id.
@@ -100,7 +112,7 @@ impl Engine {
     /// Appends the rules that fire on `event` to `out`, sorted by id.
     pub fn matches(&self, event: &Event, scratch: &mut Scratch, out: &mut Vec<Match>) {
         let route = route::of(event);
-        let mut view = View::new(event, scratch, &self.sizes);
+        let mut view = View::new(event, scratch, &self.columns, self.sizes);
         match self.plans.get(&route) {
             Some(programs) => {
                 for program in programs {
@@ -109,9 +121,9 @@ impl Engine {
             }
             // A route that was not foreseen costs time, not matches: every rule offered such
             // events is a candidate.
-            None => self.offered(&route, &mut view.scratch.candidates),
+            None => self.offered(&route, &mut view.scratch.marks.candidates),
         }
-        let mut candidates = std::mem::take(&mut view.scratch.candidates);
+        let mut candidates = std::mem::take(&mut view.scratch.marks.candidates);
         candidates.sort_unstable();
         for place in &candidates {
             let place = *place as usize;
@@ -120,7 +132,7 @@ impl Engine {
                 out.push(Match { rule: Arc::clone(&self.rules[place]), matched });
             }
         }
-        view.scratch.candidates = candidates;
+        view.scratch.marks.candidates = candidates;
         view.finish();
     }
 
@@ -139,12 +151,6 @@ impl Engine {
             )
             .collect();
         found.into_iter().flatten().collect()
-    }
-
-    /// Memory of the compiled form without the rules themselves, in bytes, roughly.
-    pub fn memory_bytes(&self) -> usize {
-        let programs: usize = self.programs.iter().map(Program::memory_bytes).sum();
-        programs + self.items.len() * 256 + self.rules.len() * size_of::<Rule>()
     }
 
     fn offered(&self, route: &Route, candidates: &mut Vec<u32>) {
@@ -211,24 +217,25 @@ impl Engine {
             Place::Original => (eval::KEYWORD_FIELD, view.event.original_text()),
             Place::Value(index) if keyword => (eval::KEYWORD_FIELD, view.value(index).to_text()),
             Place::Value(index) => {
-                (ecs_name(item.fields(), index, view), view.value(index).to_text())
+                (self.ecs_name(item.fields(), index, view), view.value(index).to_text())
             }
         };
         let value = text.chars().take(VALUE_CHARS_MAX).collect();
         Some(MatchedField { field: field.name().to_owned(), value })
     }
-}
 
-/// The ECS field among `fields` that has the same value as the value at `index`, which may be
-/// the vendor's original; else the value's own field.
-fn ecs_name(fields: &[FieldId], index: usize, view: &View<'_, '_>) -> FieldId {
-    let value = view.value(index);
-    fields
-        .iter()
-        .copied()
-        .filter(|field| !field.name().starts_with("winlog.event_data."))
-        .find(|field| view.first(*field).is_some_and(|other| view.value(other) == value))
-        .unwrap_or_else(|| view.field(index))
+    /// The ECS field among `fields` that has the same value as the value at `index`, which
+    /// may be the vendor's original; else the value's own field.
+    fn ecs_name(&self, fields: &[FieldId], index: usize, view: &View<'_, '_>) -> FieldId {
+        let value = view.value(index);
+        let first = |field| self.columns.of(field).and_then(|column| view.first(column));
+        fields
+            .iter()
+            .copied()
+            .filter(|field| !field.name().starts_with("winlog.event_data."))
+            .find(|field| first(*field).is_some_and(|other| view.value(other) == value))
+            .unwrap_or_else(|| view.field(index))
+    }
 }
 
 /// The detection that `found` is.
@@ -252,14 +259,37 @@ pub(crate) fn detection(found: &Match, event: &Event, now: Timestamp) -> Detecti
     }
 }
 
+/// All event fields that an expression reads.
+fn read(expr: &Expr) -> Vec<FieldId> {
+    fn walk(expr: &Expr, found: &mut Vec<FieldId>) {
+        match expr {
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| walk(part, found)),
+            Expr::Not(inner) => walk(inner, found),
+            Expr::Item(Item { target, tests }) => {
+                if let Target::Fields { ids, .. } = target {
+                    found.extend(ids);
+                }
+                for test in tests {
+                    if let Test::FieldRef(reference) = test {
+                        found.extend(&reference.fields);
+                    }
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(expr, &mut found);
+    found
+}
+
 /// Items of all rules, the same ones once.
-#[derive(Default)]
-struct Items {
+struct Items<'c> {
+    columns: &'c Columns,
     compiled: Vec<Compiled>,
     known: HashMap<String, u32>,
 }
 
-impl Items {
+impl Items<'_> {
     fn node(&mut self, expr: &Expr) -> Node {
         match expr {
             Expr::And(parts) => Node::And(parts.iter().map(|part| self.node(part)).collect()),
@@ -271,7 +301,7 @@ impl Items {
                 let next = u32::try_from(self.compiled.len()).unwrap_or(u32::MAX);
                 let place = *self.known.entry(key).or_insert(next);
                 if place == next {
-                    self.compiled.push(Compiled::new(item));
+                    self.compiled.push(Compiled::new(item, self.columns));
                 }
                 Node::Item(place)
             }
@@ -285,7 +315,11 @@ impl Items {
 /// parts of, each in one program. Programs are told apart by the set of log sources in them,
 /// in three groups (with a category; with a service only; with neither), so that routes that
 /// differ in one group share the programs of the others.
-fn plan(rules: &[Rule], asked: &[Option<Route>]) -> (Vec<Program>, HashMap<Route, Box<[usize]>>) {
+fn plan(
+    rules: &[Rule],
+    asked: &[Option<Route>],
+    columns: &Columns,
+) -> (Vec<Program>, HashMap<Route, Box<[usize]>>) {
     let mut sources: BTreeMap<Route, Vec<u32>> = BTreeMap::new();
     for (place, asked) in (0..).zip(asked) {
         if let Some(asked) = asked {
@@ -313,11 +347,14 @@ fn plan(rules: &[Rule], asked: &[Option<Route>]) -> (Vec<Program>, HashMap<Route
         });
         plans.insert(*route, programs.collect());
     }
+    let choices: Vec<Option<Choice>> =
+        rules.par_iter().map(|rule| witness::choose(&rule.expr)).collect();
     let programs = keys
         .par_iter()
         .map(|key| {
             let places = key.iter().flat_map(|source| &sources[source]);
-            Program::new(places.map(|place| (*place, &rules[*place as usize])))
+            let chosen = places.map(|place| (*place, choices[*place as usize].as_ref()));
+            Program::new(chosen, columns)
         })
         .collect();
     (programs, plans)

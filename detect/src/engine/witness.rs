@@ -4,10 +4,12 @@
 //! [`choose`] gives for it is found, by its kind, in the folded text of a value of its fields.
 //! So a rule none of whose witnesses is found need not be looked at. By induction: an item
 //! holds only if one of its tests does, so it needs one text per test; `or` needs those of all
-//! its parts, `and` those of any one; `not` has none.
+//! its parts, `and` those of any one; `not` has none. A regular expression needs the texts that
+//! everything it matches has; a test that no text decides needs a value to be there.
 
-use event::{FieldId, fields};
+use event::FieldId;
 
+use super::{frequency::frequency, literal};
 use crate::{
     expr::{Expr, Item, Target},
     fold::fold,
@@ -25,6 +27,8 @@ pub(super) enum Kind {
     Prefix,
     Suffix,
     Within,
+    /// The field is there, whatever its value; the text is empty.
+    Present,
 }
 
 /// A text to look for.
@@ -77,17 +81,10 @@ fn of_item(item: &Item) -> Option<Choice> {
     };
     let mut choice = Choice { witnesses: Vec::new(), cost: 0.0 };
     for test in &item.tests {
-        let texts = match test {
-            Test::Text(pattern) => vec![of_pattern(pattern)?],
-            Test::Number(number) if number.is_spelled() => {
-                // A double has two zeros.
-                let zero = (number.texts[0] == "0").then(|| (Kind::Whole, "-0".to_owned()));
-                number.texts.iter().map(|text| (Kind::Whole, text.clone())).chain(zero).collect()
+        for (kind, text) in of_test(test)? {
+            if kind == Kind::Present && fields.is_empty() {
+                return None;
             }
-            Test::Bool(b) => vec![(Kind::Whole, b.to_string())],
-            _ => return None,
-        };
-        for (kind, text) in texts {
             choice.cost += frequency(fields, kind, &text);
             choice.witnesses.push(Witness { fields: fields.to_vec(), kind, text });
         }
@@ -96,6 +93,31 @@ fn of_item(item: &Item) -> Option<Choice> {
         }
     }
     (!choice.witnesses.is_empty()).then_some(choice)
+}
+
+/// The texts of which one must be there for the test to hold; `None` where it may hold
+/// without a value. A kind of test that is not known here has none, which is always right.
+fn of_test(test: &Test) -> Option<Vec<(Kind, String)>> {
+    let present = || vec![(Kind::Present, String::new())];
+    Some(match test {
+        Test::Text(pattern) => of_pattern(pattern).map_or_else(present, |text| vec![text]),
+        Test::Number(number) if number.is_spelled() => {
+            // A double has two zeros.
+            let zero = (number.texts[0] == "0").then(|| (Kind::Whole, "-0".to_owned()));
+            number.texts.iter().map(|text| (Kind::Whole, text.clone())).chain(zero).collect()
+        }
+        Test::Bool(b) => vec![(Kind::Whole, b.to_string())],
+        Test::Regex(regex) => literal::required(regex.as_str()).map_or_else(present, |texts| {
+            texts.into_iter().map(|text| (Kind::Within, text)).collect()
+        }),
+        Test::Number(_)
+        | Test::Cidr(_)
+        | Test::Compare(..)
+        | Test::Time(..)
+        | Test::FieldRef(_)
+        | Test::Exists(true) => present(),
+        _ => return None,
+    })
 }
 
 /// The longest literal of a pattern and how it stands there. Folding it is right for cased
@@ -130,86 +152,3 @@ fn of_pattern(pattern: &Pattern) -> Option<(Kind, String)> {
 }
 
 static EMPTY: &String = &String::new();
-
-/// Texts that are in most events of an ordinary Windows machine.
-const COMMON: &[&str] = &[
-    "c:\\windows\\",
-    "c:\\windows\\system32\\",
-    "\\windows\\system32\\",
-    "\\windows\\",
-    "\\system32\\",
-    "c:\\",
-    ".exe",
-    ".dll",
-    "svchost.exe",
-    "\\users\\",
-    "c:\\users\\",
-    "microsoft",
-    "windows",
-    "software\\microsoft\\windows\\currentversion",
-    "\\software\\microsoft\\",
-    "hklm\\",
-    "hku\\",
-    "c:\\program files",
-    "\\appdata\\local\\",
-    "\\appdata\\",
-    "system",
-    "true",
-    "false",
-    "http",
-    "\\currentversion\\",
-    "\\currentcontrolset\\services\\",
-    "\\device\\",
-    "\\lsass.exe",
-    "lsass.exe",
-    "\\microsoft\\",
-    "powershell",
-    "-",
-    "",
-];
-
-/// How often a value of the fields has the text, roughly: between 0 and 1. Only the order
-/// matters, and only for speed.
-fn frequency(fields: &[FieldId], kind: Kind, text: &str) -> f64 {
-    let code = fields.contains(&fields::EVENT_CODE);
-    let chars = text.len();
-    let base = match kind {
-        Kind::Whole if code => 0.08,
-        Kind::Whole | Kind::LastPart => 0.004,
-        Kind::Prefix | Kind::Suffix => by_length(chars) * 0.5,
-        Kind::Within => by_length(chars),
-    };
-    let common = if COMMON.contains(&text) { 40.0 } else { 1.0 };
-    // A keyword makes every value of the event be searched.
-    let everywhere = if fields.is_empty() { 4.0 } else { 1.0 };
-    let long = if fields.iter().any(|field| is_long(*field)) { 2.5 } else { 1.0 };
-    (base * common * everywhere * long).min(1.0)
-}
-
-fn by_length(chars: usize) -> f64 {
-    match chars {
-        0 | 1 => 0.9,
-        2 => 0.5,
-        3 => 0.25,
-        4 => 0.1,
-        5 => 0.05,
-        6 | 7 => 0.02,
-        8..=11 => 0.008,
-        12..=19 => 0.003,
-        _ => 0.001,
-    }
-}
-
-/// Fields whose values are long, so that searching them costs.
-fn is_long(field: FieldId) -> bool {
-    matches!(
-        field.name(),
-        "message"
-            | "powershell.file.script_block_text"
-            | "winlog.event_data.ScriptBlockText"
-            | "winlog.event_data.Payload"
-            | "winlog.event_data.ContextInfo"
-            | "winlog.event_data.CallTrace"
-            | "winlog.event_data.Data"
-    )
-}

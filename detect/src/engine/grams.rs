@@ -1,0 +1,242 @@
+//! Searching a text for many needles by looking at few of its bytes.
+//!
+//! Of each needle a window of fixed length is chosen, and all grams (runs of [`Width`] bytes)
+//! in the window are entered in a table. The text is looked at only every `step` bytes, where
+//! `step` is the number of grams in a window.
+//!
+//! Invariant: every needle in the text is found. Its window covers `step` grams that begin at
+//! `step` places in a row, so one of them begins at a place that is looked at; that gram is in
+//! the table, with the needle and its place in it, and the needle is compared in full there.
+//! Grams are compared with case bits set on both sides, which only makes more of them alike.
+
+use super::{
+    index::Index,
+    needles::{LOWER, Needles},
+};
+
+/// Bytes of a gram in needles that are long enough.
+const WIDE: usize = 4;
+/// Bytes of a window at most: a longer one would be looked at less often, but more of its
+/// grams would be ordinary ones.
+const WINDOW_BYTES_MAX: usize = 12;
+/// Bits of the filter for each gram.
+const FILTER_BITS: usize = 16;
+
+/// Where a gram stands in a needle.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    needle: u32,
+    offset: u32,
+}
+
+/// The search for some needles of about the same length.
+#[derive(Debug)]
+struct Class {
+    width: usize,
+    step: usize,
+    /// Which hashed grams are in the table, one bit each: small enough to stay in the cache.
+    filter: Box<[u64]>,
+    shift: u32,
+    spots: Index<Spot>,
+}
+
+/// The search for all needles of a slot.
+#[derive(Debug, Default)]
+pub(super) struct Grams {
+    classes: Vec<Class>,
+}
+
+impl Grams {
+    /// For the needles with these numbers; none is empty.
+    pub(super) fn new(needles: &Needles, numbers: &[u32]) -> Self {
+        let mut classes = Vec::new();
+        // Classes are searched one after the other, so there are as few as widths.
+        for (width, lengths) in [(WIDE, WIDE..usize::MAX), (2, 2..WIDE), (1, 1..2)] {
+            let members: Vec<u32> = numbers
+                .iter()
+                .copied()
+                .filter(|number| lengths.contains(&needles.text(*number).len()))
+                .collect();
+            if !members.is_empty() {
+                classes.push(Class::new(needles, &members, width));
+            }
+        }
+        Self { classes }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// Calls `found` with every needle in `text`, some more than once.
+    pub(super) fn search(&self, needles: &Needles, text: &[u8], found: &mut impl FnMut(u32)) {
+        for class in &self.classes {
+            match class.width {
+                WIDE => class.search::<WIDE>(needles, text, found),
+                2 => class.search::<2>(needles, text, found),
+                _ => class.search::<1>(needles, text, found),
+            }
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.classes
+            .iter()
+            .map(|class| size_of_val(&*class.filter) + class.spots.memory_bytes())
+            .sum()
+    }
+}
+
+fn gram<const WIDTH: usize>(bytes: &[u8]) -> u32 {
+    let mut word = [0; 4];
+    word[..WIDTH].copy_from_slice(&bytes[..WIDTH]);
+    #[expect(clippy::cast_possible_truncation, reason = "its lower half is what is wanted")]
+    let lower = LOWER as u32;
+    u32::from_le_bytes(word) | lower
+}
+
+fn gram_of(bytes: &[u8], width: usize) -> u32 {
+    match width {
+        WIDE => gram::<WIDE>(bytes),
+        2 => gram::<2>(bytes),
+        _ => gram::<1>(bytes),
+    }
+}
+
+fn hashed(gram: u32, shift: u32) -> usize {
+    (gram.wrapping_mul(0x9e37_79b1) >> shift) as usize
+}
+
+impl Class {
+    fn new(needles: &Needles, members: &[u32], width: usize) -> Self {
+        let shortest = members.iter().map(|n| needles.text(*n).len()).min().unwrap_or(width);
+        let window = shortest.min(WINDOW_BYTES_MAX);
+        let step = window + 1 - width;
+        let mut pairs = Vec::with_capacity(members.len() * step);
+        for needle in members {
+            let text = needles.text(*needle);
+            let from = rarest_window(text, window, width);
+            for offset in from..from + step {
+                let spot = Spot { needle: *needle, offset: u32::try_from(offset).unwrap_or(0) };
+                pairs.push((u64::from(gram_of(&text[offset..], width)), spot));
+            }
+        }
+        let bits = (pairs.len() * FILTER_BITS).next_power_of_two().clamp(64, 1 << 24);
+        let shift = 32 - bits.trailing_zeros();
+        let mut filter = vec![0_u64; bits / 64];
+        for (gram, _) in &pairs {
+            let bit = hashed(u32::try_from(*gram).unwrap_or(0), shift);
+            filter[bit / 64] |= 1 << (bit % 64);
+        }
+        Self { width, step, filter: filter.into(), shift, spots: Index::new(pairs) }
+    }
+
+    fn search<const WIDTH: usize>(
+        &self,
+        needles: &Needles,
+        text: &[u8],
+        found: &mut impl FnMut(u32),
+    ) {
+        let filter = &*self.filter;
+        let mask = filter.len() - 1;
+        let mut at = 0;
+        while let Some(bytes) = text.get(at..at + WIDTH) {
+            let gram = gram::<WIDTH>(bytes);
+            let bit = hashed(gram, self.shift);
+            // The mask changes nothing; it lets the compiler see that the index is in bounds.
+            if filter[(bit / 64) & mask] >> (bit % 64) & 1 == 1 {
+                self.verify(needles, text, at, gram, found);
+            }
+            at += self.step;
+        }
+    }
+
+    #[inline(never)]
+    fn verify(
+        &self,
+        needles: &Needles,
+        text: &[u8],
+        at: usize,
+        gram: u32,
+        found: &mut impl FnMut(u32),
+    ) {
+        for spot in self.spots.get(u64::from(gram)) {
+            if let Some(from) = at.checked_sub(spot.offset as usize)
+                && needles.begins(spot.needle, &text[from..])
+            {
+                found(spot.needle);
+            }
+        }
+    }
+}
+
+/// Texts that many values of Windows telemetry have: the parts of its paths, the names of its
+/// usual programs and keys, the words of command lines. Windows avoid them; only speed
+/// depends on the list.
+const ORDINARY: &str = "c:\\windows\\system32\\windowspowershell\\v1.0\\powershell.exe \
+    c:\\program files (x86)\\microsoft\\ c:\\users\\public\\appdata\\local\\temp\\roaming\\ \
+    svchost.exe -k netsvcs rundll32.exe cmd.exe /c conhost.exe services.exe lsass.exe \
+    explorer.exe ntdll.dll kernel32.dll kernelbase.dll .dll+ syswow64\\ drivers\\ \
+    hklm\\software\\microsoft\\windows\\currentversion\\ hklm\\system\\currentcontrolset\\services\\ \
+    \\device\\harddiskvolume \\registry\\machine\\ hku\\s-1-5-21- software\\classes\\ \
+    microsoft-windows-security-auditing nt authority\\system name value parameter object \
+    commandinvocation parameterbinding system.management.automation function param string \
+    return true false null type process http https:// www. .com/ user account domain logon \
+    workstation security default version policies file files path data the and for with this";
+
+/// Where a window of the needle begins whose grams are the least ordinary.
+fn rarest_window(text: &[u8], window: usize, width: usize) -> usize {
+    let ordinary = ORDINARY.as_bytes();
+    let weight = |gram: &[u8]| -> usize {
+        if memchr::memmem::find(ordinary, gram).is_some() {
+            4
+        } else {
+            usize::from(gram[0] == b' ')
+        }
+    };
+    let weights: Vec<usize> = text.windows(width).map(weight).collect();
+    let grams = window + 1 - width;
+    weights
+        .windows(grams)
+        .enumerate()
+        .min_by_key(|(_, weights)| weights.iter().sum::<usize>())
+        .map_or(0, |(from, _)| from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fold::fold;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// The simple form: every needle that the folded text contains.
+        #[test]
+        fn finds_every_needle(
+            words in prop::collection::vec("[abAB\\\\é.K]{1,14}", 1..24),
+            before in "[abAB\\\\é. ]{0,20}",
+            after in "[abAB\\\\É. ]{0,20}",
+            which in any::<prop::sample::Index>(),
+        ) {
+            let words: Vec<String> = words.iter().map(|word| fold(word)).collect();
+            let text = format!("{before}{}{after}", which.get(&words).to_uppercase());
+            let mut needles = Needles::default();
+            let numbers: Vec<u32> = words.iter().map(|word| needles.add(word, &[])).collect();
+            let grams = Grams::new(&needles, &numbers);
+            let searched = if text.is_ascii() { text.clone() } else { fold(&text) };
+            let mut got = BTreeSet::new();
+            grams.search(&needles, searched.as_bytes(), &mut |needle| { got.insert(needle); });
+            let folded = fold(&text);
+            let meant: BTreeSet<u32> = numbers
+                .into_iter()
+                .filter(|number| folded.contains(&words[*number as usize]))
+                .collect();
+            prop_assert_eq!(got, meant);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The witnesses that are looked for in one list of fields.
+
+use super::{
+    grams::Grams,
+    index::Index,
+    needles::{Needles, digest, edge},
+    view::{Column, Marks, View},
+    witness::Kind,
+};
+
+/// Lengths that a filter tells apart; longer ones are alike.
+const LENGTH_MAX: usize = 255;
+/// Bytes of a needle's end that are looked up at most.
+const EDGE_BYTES_MAX: usize = 8;
+
+/// The search for the witnesses in some fields.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// Empty for every value and the record itself.
+    columns: Box<[Column]>,
+    needles: Needles,
+    whole: Whole,
+    /// By digest of the last part of a path.
+    last_part: Option<Index<u32>>,
+    prefixes: Edges,
+    suffixes: Edges,
+    within: Grams,
+    /// Rules that are candidates wherever a field is there.
+    present: Vec<u32>,
+}
+
+/// Needles that are the whole value.
+#[derive(Debug, Default)]
+struct Whole {
+    by_digest: Option<Index<u32>>,
+    /// Bit n: some needle is n bytes long; the last bit for all longer ones.
+    lengths: [u64; 4],
+}
+
+/// Needles at one end of the value.
+#[derive(Debug, Default)]
+struct Edges {
+    /// By the outermost bytes, as a number with their count.
+    by_edge: Option<Index<u32>>,
+    /// Bit n: some needle is looked up by n bytes.
+    lengths: u16,
+}
+
+impl Edges {
+    fn new(pairs: Vec<(usize, u64, u32)>) -> Self {
+        if pairs.is_empty() {
+            return Self::default();
+        }
+        let lengths = pairs.iter().fold(0, |bits, (len, ..)| bits | 1 << len);
+        let keyed = pairs.into_iter().map(|(len, edge, needle)| (key(len, edge), needle));
+        Self { by_edge: Some(Index::new(keyed.collect())), lengths }
+    }
+
+    /// Calls `found` with the needles that may stand at the end that `cut` cuts off.
+    ///
+    /// Invariant: a needle that stands there has its outermost bytes, eight at most, in
+    /// common with the text, up to bits of case, and is under their number.
+    fn search<'t>(
+        &self,
+        text: &'t [u8],
+        cut: impl Fn(usize) -> &'t [u8],
+        mut found: impl FnMut(u32),
+    ) {
+        let Some(by_edge) = &self.by_edge else { return };
+        let mut lengths = self.lengths;
+        while lengths != 0 {
+            let len = lengths.trailing_zeros() as usize;
+            lengths &= lengths - 1;
+            if len <= text.len() {
+                by_edge.get(key(len, edge(cut(len)))).iter().copied().for_each(&mut found);
+            }
+        }
+    }
+}
+
+fn key(len: usize, edge: u64) -> u64 {
+    edge ^ (len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Slot {
+    /// A slot for `texts`: how each must stand, what it is (folded), and the rules that it
+    /// makes candidates.
+    pub(super) fn new(
+        columns: Vec<Column>,
+        texts: impl IntoIterator<Item = ((Kind, String), Vec<u32>)>,
+    ) -> Self {
+        let mut slot = Self { columns: columns.into(), ..Self::default() };
+        let (mut whole, mut last_part, mut within) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut prefixes, mut suffixes) = (Vec::new(), Vec::new());
+        for ((kind, text), rules) in texts {
+            if kind == Kind::Present || (text.is_empty() && kind != Kind::Whole) {
+                // Every text holds the empty one, at either end too; as the last part of a
+                // path it asks for a backslash besides, which the rule itself checks.
+                slot.present.extend(rules);
+                continue;
+            }
+            let bytes = text.as_bytes();
+            let needle = slot.needles.add(&text, &rules);
+            let len = bytes.len().min(EDGE_BYTES_MAX);
+            match kind {
+                Kind::Whole => {
+                    let len = bytes.len().min(LENGTH_MAX);
+                    slot.whole.lengths[len / 64] |= 1 << (len % 64);
+                    whole.push((digest(bytes), needle));
+                }
+                Kind::LastPart => last_part.push((digest(bytes), needle)),
+                Kind::Prefix => prefixes.push((len, edge(bytes), needle)),
+                Kind::Suffix => suffixes.push((len, edge(&bytes[bytes.len() - len..]), needle)),
+                Kind::Within | Kind::Present => within.push(needle),
+            }
+        }
+        let index = |pairs: Vec<_>| (!pairs.is_empty()).then(|| Index::new(pairs));
+        slot.whole.by_digest = index(whole);
+        slot.last_part = index(last_part);
+        slot.prefixes = Edges::new(prefixes);
+        slot.suffixes = Edges::new(suffixes);
+        slot.within = Grams::new(&slot.needles, &within);
+        slot.present.sort_unstable();
+        slot.present.dedup();
+        slot
+    }
+
+    /// Makes candidates of the rules whose witness the event has.
+    pub(super) fn candidates(&self, view: &mut View<'_, '_>) {
+        if self.columns.is_empty() {
+            for index in view.everything() {
+                self.search_value(view, index);
+            }
+            self.search_original(view);
+            return;
+        }
+        let mut last: Option<&str> = None;
+        for column in &self.columns {
+            let mut at = view.first(*column);
+            if at.is_some() {
+                for rule in &self.present {
+                    view.scratch.marks.add(*rule);
+                }
+            }
+            while let Some(index) = at {
+                at = view.next(index);
+                let text = view.value(index).as_str();
+                // Invariant: the same bytes hold the same witnesses.
+                if text.is_some() && text.zip(last).is_some_and(|(a, b)| std::ptr::eq(a, b)) {
+                    continue;
+                }
+                last = text;
+                self.search_value(view, index);
+            }
+        }
+    }
+
+    fn search_value(&self, view: &mut View<'_, '_>, index: usize) {
+        let (text, marks) = view.searched(index);
+        self.search(text, marks);
+    }
+
+    /// The record as it came, folded where it is not ASCII.
+    fn search_original(&self, view: &mut View<'_, '_>) {
+        let original = view.event.original();
+        if original.is_ascii() {
+            self.search(original, &mut view.scratch.marks);
+        } else {
+            let folded = crate::fold::fold(&view.event.original_text());
+            self.search(folded.as_bytes(), &mut view.scratch.marks);
+        }
+    }
+
+    fn search(&self, text: &[u8], marks: &mut Marks) {
+        let mut add = |needle: u32| {
+            for rule in self.needles.rules(needle) {
+                marks.add(*rule);
+            }
+        };
+        if let Some(by_digest) = &self.whole.by_digest {
+            let len = text.len().min(LENGTH_MAX);
+            // Invariant: a text whose length no needle has is no needle.
+            if self.whole.lengths[len / 64] >> (len % 64) & 1 == 1 {
+                let needles = by_digest.get(digest(text)).iter();
+                needles.filter(|needle| self.needles.is(**needle, text)).for_each(|n| add(*n));
+            }
+        }
+        if let Some(by_digest) = &self.last_part
+            && let Some(at) = memchr::memrchr(b'\\', text)
+        {
+            let part = &text[at + 1..];
+            let needles = by_digest.get(digest(part)).iter();
+            needles.filter(|needle| self.needles.is(**needle, part)).for_each(|n| add(*n));
+        }
+        self.prefixes.search(
+            text,
+            |len| &text[..len],
+            |needle| {
+                if self.needles.begins(needle, text) {
+                    add(needle);
+                }
+            },
+        );
+        self.suffixes.search(
+            text,
+            |len| &text[text.len() - len..],
+            |needle| {
+                if self.needles.ends(needle, text) {
+                    add(needle);
+                }
+            },
+        );
+        if !self.within.is_empty() {
+            self.within.search(&self.needles, text, &mut add);
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let tables = [
+            self.whole.by_digest.as_ref(),
+            self.last_part.as_ref(),
+            self.prefixes.by_edge.as_ref(),
+            self.suffixes.by_edge.as_ref(),
+        ];
+        size_of::<Self>()
+            + tables.into_iter().flatten().map(Index::memory_bytes).sum::<usize>()
+            + self.needles.memory_bytes()
+            + self.within.memory_bytes()
+            + self.present.capacity() * 4
+    }
+}
