@@ -23,17 +23,33 @@ fn single<I: Iterator<Item = char>>(c: char, map: impl Fn(char) -> I) -> char {
     }
 }
 
+/// How many bytes at the beginning are ASCII.
+fn ascii_run(bytes: &[u8]) -> usize {
+    if bytes.is_ascii() {
+        return bytes.len();
+    }
+    bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(bytes.len())
+}
+
 /// Appends the folded form of `text` to `out`.
+///
+/// Invariant: folding goes character by character, so runs of ASCII, which stay within
+/// themselves, may be folded as wholes.
 pub(crate) fn fold_into(text: &str, out: &mut String) {
-    if text.is_ascii() {
+    let mut rest = text;
+    loop {
+        let ascii = ascii_run(rest.as_bytes());
         let start = out.len();
-        out.push_str(text);
-        // ASCII stays within itself, so no character boundary moves.
+        out.push_str(&rest[..ascii]);
         if let Some(tail) = out.get_mut(start..) {
             tail.make_ascii_lowercase();
         }
-    } else {
-        out.extend(text.chars().map(fold_char));
+        let mut chars = rest[ascii..].chars();
+        match chars.next() {
+            Some(c) => out.push(fold_char(c)),
+            None => return,
+        }
+        rest = chars.as_str();
     }
 }
 

@@ -135,23 +135,42 @@ fn all_of(names: &[&str]) -> Route {
 
 /// The log sources that `event` belongs to; none for a record that could not be decoded.
 pub(crate) fn of(event: &Event) -> Route {
-    if event.is_pipeline_error() {
+    of_with(event, &|field| event.get(field))
+}
+
+/// Fields that decide most routes, for a caller that has them at hand.
+pub(crate) const CLUES: [FieldId; 5] = [
+    fields::EVENT_KIND,
+    fields::EVENT_MODULE,
+    fields::WINLOG_CHANNEL,
+    fields::WINLOG_PROVIDER_NAME,
+    fields::EVENT_CODE,
+];
+
+/// [`of`], given a faster way to the first value of each of [`CLUES`].
+pub(crate) fn of_with<'e>(
+    event: &'e Event,
+    clue: &impl Fn(FieldId) -> Option<ValueRef<'e>>,
+) -> Route {
+    let text = |field| clue(field).and_then(ValueRef::as_str);
+    if text(fields::EVENT_KIND) == Some("pipeline_error") {
         return Route::default();
     }
-    match event.get_str(fields::EVENT_MODULE) {
-        Some("windows") => windows(event),
-        // Winlogbeat names modules of its own.
-        _ if event.format().as_str() == "windows" => windows(event),
+    let module = text(fields::EVENT_MODULE);
+    // Winlogbeat names modules of its own.
+    if module == Some("windows") || event.format().as_str() == "windows" {
+        let channel = text(fields::WINLOG_CHANNEL).unwrap_or_default();
+        let provider = text(fields::WINLOG_PROVIDER_NAME).unwrap_or_default();
+        return windows(event, channel, provider, code_of(clue(fields::EVENT_CODE)));
+    }
+    match module {
         Some("sentinelone") => sentinelone(event),
         module => route_feeds::of(event, module.unwrap_or_default()),
     }
 }
 
-fn code_of(event: &Event) -> Option<u32> {
-    event
-        .get(fields::EVENT_CODE)
-        .and_then(ValueRef::as_i64)
-        .and_then(|code| u32::try_from(code).ok())
+fn code_of(code: Option<ValueRef<'_>>) -> Option<u32> {
+    code.and_then(ValueRef::as_i64).and_then(|code| u32::try_from(code).ok())
 }
 
 /// [`WINDOWS`] by code: the service and the categories.
@@ -166,9 +185,7 @@ fn windows_codes() -> &'static HashMap<u32, Vec<(Route, Route)>> {
     })
 }
 
-fn windows(event: &Event) -> Route {
-    let channel = event.get_str(fields::WINLOG_CHANNEL).unwrap_or_default();
-    let provider = event.get_str(fields::WINLOG_PROVIDER_NAME).unwrap_or_default();
+fn windows(event: &Event, channel: &str, provider: &str, code: Option<u32>) -> Route {
     let mut route = Route { products: WINDOWS_BIT, ..services_of_channel(channel) };
     if route.services == 0
         && let Some((_, name)) = PROVIDERS.iter().find(|(p, _)| p.eq_ignore_ascii_case(provider))
@@ -182,10 +199,10 @@ fn windows(event: &Event) -> Route {
         route.products = product("linux").products;
         route = route.with(service("sysmon"));
     }
-    let Some(code) = code_of(event) else { return route };
+    let Some(code) = code else { return route };
     for (service, categories) in windows_codes().get(&code).map(Vec::as_slice).unwrap_or_default() {
         if service.services & route.services != 0 {
-            return route.with(registry(event, code).map_or(*categories, all_of));
+            return route.with(registry(event, code).unwrap_or(*categories));
         }
     }
     if provider.eq_ignore_ascii_case(KERNEL_FILE)
@@ -196,25 +213,49 @@ fn windows(event: &Event) -> Route {
     route
 }
 
+/// Changes to the registry as words say them: the field, its value, and the categories.
+const REGISTRY_WORDS: &[(u32, &str, &[&str], &[&str])] = &[
+    (12, "winlog.event_data.EventType", &["CreateKey", "CreateValue"], REGISTRY_ADD),
+    (12, "winlog.event_data.EventType", &["DeleteKey", "DeleteValue"], REGISTRY_DELETE),
+    (
+        4657,
+        "winlog.event_data.OperationType",
+        &["%%1904", "New registry value created"],
+        &["registry_event", "registry_add", "registry_set"],
+    ),
+    (
+        4657,
+        "winlog.event_data.OperationType",
+        &["%%1905", "Existing registry value modified"],
+        REGISTRY_SET,
+    ),
+    (
+        4657,
+        "winlog.event_data.OperationType",
+        &["%%1906", "Registry value deleted"],
+        REGISTRY_DELETE,
+    ),
+];
+
 /// What was done to the registry, where the event says it in a word we know.
-fn registry(event: &Event, code: u32) -> Option<&'static [&'static str]> {
-    let data = |name: &str| FieldId::lookup(name).and_then(|field| event.get_str(field));
-    match code {
-        12 => match data("winlog.event_data.EventType")? {
-            "CreateKey" | "CreateValue" => Some(REGISTRY_ADD),
-            "DeleteKey" | "DeleteValue" => Some(REGISTRY_DELETE),
-            _ => None,
-        },
-        4657 => match data("winlog.event_data.OperationType")? {
-            "%%1904" | "New registry value created" => {
-                Some(&["registry_event", "registry_add", "registry_set"])
-            }
-            "%%1905" | "Existing registry value modified" => Some(REGISTRY_SET),
-            "%%1906" | "Registry value deleted" => Some(REGISTRY_DELETE),
-            _ => None,
-        },
-        _ => None,
+fn registry(event: &Event, code: u32) -> Option<Route> {
+    type Known = Vec<(u32, Option<FieldId>, &'static [&'static str], Route)>;
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    if !matches!(code, 12 | 4657) {
+        return None;
     }
+    let known = KNOWN.get_or_init(|| {
+        let row = |(code, field, words, categories): &(u32, &str, _, &[&str])| {
+            (*code, FieldId::intern(field), *words, all_of(categories))
+        };
+        REGISTRY_WORDS.iter().map(row).collect()
+    });
+    let field = known.iter().find(|(of, ..)| *of == code).and_then(|(_, field, ..)| *field)?;
+    let word = event.get_str(field)?;
+    known
+        .iter()
+        .find(|(of, _, words, _)| *of == code && words.contains(&word))
+        .map(|(.., categories)| *categories)
 }
 
 fn sentinelone(event: &Event) -> Route {

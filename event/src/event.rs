@@ -159,8 +159,15 @@ impl Event {
     }
 
     /// All pairs in the order they were decoded, without the members (see the type).
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (FieldId, ValueRef<'_>)> {
         self.fields.iter().zip(&self.vals).map(|(field, val)| (*field, val.of(&self.text)))
+    }
+
+    /// A text that every text value is a part of, so that all can be searched at once. Other
+    /// things may stand in it too, and where one value ends another may begin.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether it is a record that could not be decoded.

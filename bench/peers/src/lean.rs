@@ -3,8 +3,10 @@
 //! analysts (ECS, times, entities), so it bounds what decoding could cost, and compares like
 //! with like: the peers are given no more.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
-use event::{Event, EventBuilder, EventId, Namespace, Record, fields as f};
+use event::{Event, EventBuilder, EventId, FieldId, Namespace, Record, fields as f};
 use memchr::memchr2;
 
 use crate::corpus;
@@ -13,14 +15,41 @@ use crate::corpus;
 pub(crate) struct Lean {
     data: Namespace,
     record: Record,
+    /// Keys met before, each at a place that follows from its ends; few collide.
+    known: RefCell<Vec<Option<(Box<str>, FieldId)>>>,
 }
+
+/// Places for known keys.
+const KNOWN: usize = 4_096;
 
 impl Lean {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self {
             data: Namespace::new("winlog.event_data"),
             record: corpus::record_of(Bytes::new())?,
+            known: RefCell::new(vec![None; KNOWN]),
         })
+    }
+
+    fn field(&self, key: &str) -> Option<FieldId> {
+        let bytes = key.as_bytes();
+        let ends = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                u32::from_le_bytes(*first) ^ u32::from_le_bytes(*last) << 3
+            }
+            _ => bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)),
+        };
+        let sum = (ends ^ u32::try_from(bytes.len()).unwrap_or(0)).wrapping_mul(0x9e37_79b1);
+        let place = (sum >> 20) as usize % KNOWN;
+        let mut known = self.known.borrow_mut();
+        match &known[place] {
+            Some((name, field)) if **name == *key => Some(*field),
+            _ => {
+                let field = self.data.field(key)?;
+                known[place] = Some((key.into(), field));
+                Some(field)
+            }
+        }
     }
 
     /// The event; `None` where the record is no JSON object as shippers write it.
@@ -34,7 +63,7 @@ impl Lean {
             json.take(b'"')?;
             let key = json.string()?;
             json.take(b':')?;
-            let field = self.data.field(key)?;
+            let field = self.field(key)?;
             match json.peek()? {
                 b'"' => {
                     json.at += 1;
@@ -144,24 +173,24 @@ fn unescape(raw: &str, out: &mut String) {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
         out.push_str(&rest[..at]);
-        let mut chars = rest[at + 1..].chars();
-        match chars.next() {
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some('b') => out.push('\u{8}'),
-            Some('f') => out.push('\u{c}'),
-            Some('u') => {
-                let code =
-                    chars.as_str().get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let mut behind = at + 2;
+        match rest.as_bytes().get(at + 1) {
+            Some(b'n') => out.push('\n'),
+            Some(b'r') => out.push('\r'),
+            Some(b't') => out.push('\t'),
+            Some(b'b') => out.push('\u{8}'),
+            Some(b'f') => out.push('\u{c}'),
+            Some(b'u') => {
+                let hex = rest.get(behind..behind + 4);
+                let code = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok());
                 // Halves of a pair are rare enough here to be replaced one by one.
                 out.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
-                chars = chars.as_str().get(4..).unwrap_or_default().chars();
+                behind += hex.map_or(0, str::len);
             }
-            Some(other) => out.push(other),
-            None => {}
+            Some(byte) if byte.is_ascii() => out.push(char::from(*byte)),
+            _ => behind -= 1,
         }
-        rest = chars.as_str();
+        rest = rest.get(behind..).unwrap_or_default();
     }
     out.push_str(rest);
 }

@@ -22,7 +22,7 @@ use self::{
     contenders::Engines,
     corpus::Events,
     measure::{Clock, Took},
-    report::{Load, Loads, Report, Row},
+    report::{Candidates, Load, Loads, Report, Row},
 };
 
 #[global_allocator]
@@ -96,14 +96,17 @@ fn compare_all(
         .context("failed to start two threads")?;
     let mut events = Events::open(root, args.step, rules)?;
     let mut comparison = Comparison::default();
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut candidates): (Vec<Row>, _) = (Vec::new(), Candidates::default());
     loop {
         let chunk = events.chunk(CHUNK_EVENTS)?;
         if chunk.is_empty() {
             break;
         }
-        engines.meet(&events.classes, rules)?;
-        comparison.add(&chunk, &engines, &events.classes, rules);
+        if args.only.is_empty() {
+            engines.meet(&events.classes, rules)?;
+            comparison.add(&chunk, &engines, &events.classes, rules);
+        }
+        candidates.add(&engines.ours, &chunk);
         let mut all =
             contenders::all(&engines, &events.classes, &texts, &pool, args.sigma_rust_step)?;
         all.retain(|contender| contender.name.contains(&args.only));
@@ -124,6 +127,7 @@ fn compare_all(
     report.classes = events.classes.rules.len();
     report.allocations = allocations(&engines.ours, root, rules)?;
     report.comparison = comparison;
+    report.candidates = candidates;
     Ok(())
 }
 

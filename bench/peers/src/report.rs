@@ -1,10 +1,14 @@
 //! What is printed.
 
+use std::collections::BTreeMap;
+
+use detect::{Engine, Scratch};
 use serde_json::{Value, json};
 
 use crate::{
     compare::Comparison,
     contenders::{Contender, LIMITS, MATCHING, PARSING, THREADS},
+    corpus::Prepared,
     curve::{self, Point, mib},
     measure::{Spread, Took},
     memory::Used,
@@ -67,6 +71,42 @@ impl Row {
     }
 }
 
+/// What the search for witnesses leaves to be evaluated.
+#[derive(Default)]
+pub(crate) struct Candidates {
+    events: usize,
+    total: usize,
+    by_rule: BTreeMap<String, usize>,
+}
+
+impl Candidates {
+    pub(crate) fn add(&mut self, engine: &Engine, chunk: &[Prepared]) {
+        let mut scratch = Scratch::new();
+        for event in chunk {
+            let candidates = engine.candidates(&event.event, &mut scratch);
+            self.events += 1;
+            self.total += candidates.len();
+            for place in candidates {
+                let rule = &engine.rules()[*place as usize];
+                *self.by_rule.entry(format!("{} ({})", rule.title(), rule.id())).or_default() += 1;
+            }
+        }
+    }
+
+    /// The rules that are evaluated most often.
+    fn most(&self) -> Vec<(&str, usize)> {
+        let mut rules: Vec<_> = self.by_rule.iter().map(|(rule, n)| (rule.as_str(), *n)).collect();
+        rules.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        rules.truncate(40);
+        rules
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    fn each(&self) -> f64 {
+        self.total as f64 / self.events.max(1) as f64
+    }
+}
+
 /// Everything that was measured.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -76,6 +116,7 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
     pub(crate) comparison: Comparison,
     pub(crate) allocations: f64,
+    pub(crate) candidates: Candidates,
     pub(crate) curve: Vec<Point>,
 }
 
@@ -113,6 +154,7 @@ impl Report {
             "ratios": ratios,
             "two_threads": self.threads().map(|(wall, cpu)| json!({"wall": wall.to_json(), "cpu": cpu.to_json()})),
             "allocations_per_quiet_event": self.allocations,
+            "candidates_per_event": self.candidates.each(),
             "detections": self.comparison.to_json(),
             "curve": curve::to_json(&self.curve),
         })
@@ -155,6 +197,10 @@ impl Report {
                  offered",
                 self.allocations, self.classes
             );
+            println!("{:.2} rules evaluated an event; most often:", self.candidates.each());
+            for (rule, events) in self.candidates.most() {
+                println!("  {events:>6}  {rule}");
+            }
             self.comparison.print();
         }
         if !self.curve.is_empty() {

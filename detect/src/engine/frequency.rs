@@ -189,7 +189,7 @@ pub(super) fn frequency(fields: &[FieldId], kind: Kind, text: &str) -> f64 {
         Kind::Present => 0.6,
         Kind::Whole if fields.contains(&fields::EVENT_CODE) => 0.06,
         Kind::Whole if VALUES.contains(&text) => 0.25,
-        Kind::Whole => 0.004,
+        Kind::Whole => rarest_word(text).max(0.01) * 0.3,
         // One of the words, and it must stand at the end.
         Kind::LastPart => rarest_word(text) * 0.2,
         Kind::Prefix | Kind::Suffix => rarest_word(text) * 0.6,

@@ -16,6 +16,9 @@ use super::{
 
 /// Bytes of a gram in needles that are long enough.
 const WIDE: usize = 4;
+/// Needles up to which grams of three bytes are still rare enough: shorter grams let the text
+/// be looked at less often.
+const FEW: usize = 160;
 /// Bytes of a window at most: a longer one would be looked at less often, but more of its
 /// grams would be ordinary ones.
 const WINDOW_BYTES_MAX: usize = 12;
@@ -51,7 +54,8 @@ impl Grams {
     pub(super) fn new(needles: &Needles, numbers: &[u32]) -> Self {
         let mut classes = Vec::new();
         // Classes are searched one after the other, so there are as few as widths.
-        for (width, lengths) in [(WIDE, WIDE..usize::MAX), (2, 2..WIDE), (1, 1..2)] {
+        let wide = if numbers.len() <= FEW { 3 } else { WIDE };
+        for (width, lengths) in [(wide, wide..usize::MAX), (2, 2..wide), (1, 1..2)] {
             let members: Vec<u32> = numbers
                 .iter()
                 .copied()
@@ -73,6 +77,7 @@ impl Grams {
         for class in &self.classes {
             match class.width {
                 WIDE => class.search::<WIDE>(needles, text, found),
+                3 => class.search::<3>(needles, text, found),
                 2 => class.search::<2>(needles, text, found),
                 _ => class.search::<1>(needles, text, found),
             }
@@ -98,6 +103,7 @@ fn gram<const WIDTH: usize>(bytes: &[u8]) -> u32 {
 fn gram_of(bytes: &[u8], width: usize) -> u32 {
     match width {
         WIDE => gram::<WIDE>(bytes),
+        3 => gram::<3>(bytes),
         2 => gram::<2>(bytes),
         _ => gram::<1>(bytes),
     }

@@ -54,6 +54,7 @@ impl<V> Index<V> {
     }
 
     /// The values under `key`, in the order they were given.
+    #[inline]
     pub(super) fn get(&self, key: u64) -> &[V] {
         let mut place = hashed(key, self.shift);
         loop {

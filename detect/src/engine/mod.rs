@@ -18,6 +18,7 @@ mod matcher;
 mod memory;
 mod needles;
 mod program;
+mod quick;
 mod slot;
 mod view;
 mod witness;
@@ -33,6 +34,7 @@ use rayon::prelude::*;
 use self::{
     item::{Compiled, Place},
     program::Program,
+    quick::Quick,
     view::{Columns, Sizes, View},
     witness::Choice,
 };
@@ -74,7 +76,7 @@ pub struct Engine {
     items: Vec<Compiled>,
     programs: Vec<Program>,
     /// By the event's route: the programs to run.
-    plans: HashMap<Route, Box<[usize]>>,
+    plans: HashMap<Route, Box<[usize]>, Quick>,
     columns: Columns,
     sizes: Sizes,
 }
@@ -93,7 +95,8 @@ impl Engine {
     /// [`rules`](Self::rules), and never fire.
     pub fn new(mut rules: Vec<Rule>) -> Self {
         rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let columns = Columns::new(rules.iter().flat_map(|rule| read(&rule.expr)));
+        let columns =
+            Columns::new(rules.iter().flat_map(|rule| read(&rule.expr)).chain(route::CLUES));
         let mut items = Items { columns: &columns, compiled: Vec::new(), known: HashMap::new() };
         let exprs = rules.iter().map(|rule| items.node(&rule.expr)).collect();
         let items = items.compiled;
@@ -111,18 +114,8 @@ impl Engine {
 
     /// Appends the rules that fire on `event` to `out`, sorted by id.
     pub fn matches(&self, event: &Event, scratch: &mut Scratch, out: &mut Vec<Match>) {
-        let route = route::of(event);
         let mut view = View::new(event, scratch, &self.columns, self.sizes);
-        match self.plans.get(&route) {
-            Some(programs) => {
-                for program in programs {
-                    self.programs[*program].candidates(&mut view);
-                }
-            }
-            // A route that was not foreseen costs time, not matches: every rule offered such
-            // events is a candidate.
-            None => self.offered(&route, &mut view.scratch.marks.candidates),
-        }
+        self.find_candidates(&mut view);
         let mut candidates = std::mem::take(&mut view.scratch.marks.candidates);
         candidates.sort_unstable();
         for place in &candidates {
@@ -134,6 +127,32 @@ impl Engine {
         }
         view.scratch.marks.candidates = candidates;
         view.finish();
+    }
+
+    /// How many rules are evaluated on `event`, and which: their places among
+    /// [`rules`](Self::rules). The others cannot hold, as none of their witnesses is there.
+    pub fn candidates<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [u32] {
+        let mut view = View::new(event, scratch, &self.columns, self.sizes);
+        self.find_candidates(&mut view);
+        view.finish();
+        &scratch.marks.candidates
+    }
+
+    fn find_candidates(&self, view: &mut View<'_, '_>) {
+        let route = route::of_with(view.event, &|field| {
+            let first = self.columns.of(field).and_then(|column| view.first(column));
+            first.map(|index| view.value(index))
+        });
+        match self.plans.get(&route) {
+            Some(programs) => {
+                for program in programs {
+                    self.programs[*program].candidates(view);
+                }
+            }
+            // A route that was not foreseen costs time, not matches: every rule offered such
+            // events is a candidate.
+            None => self.offered(&route, &mut view.scratch.marks.candidates),
+        }
     }
 
     /// The detections on a batch, matched on all threads of the current rayon pool: in the
@@ -286,6 +305,7 @@ fn read(expr: &Expr) -> Vec<FieldId> {
 struct Items<'c> {
     columns: &'c Columns,
     compiled: Vec<Compiled>,
+    /// By the debug form, in which equal items are equal.
     known: HashMap<String, u32>,
 }
 
@@ -319,7 +339,7 @@ fn plan(
     rules: &[Rule],
     asked: &[Option<Route>],
     columns: &Columns,
-) -> (Vec<Program>, HashMap<Route, Box<[usize]>>) {
+) -> (Vec<Program>, HashMap<Route, Box<[usize]>, Quick>) {
     let mut sources: BTreeMap<Route, Vec<u32>> = BTreeMap::new();
     for (place, asked) in (0..).zip(asked) {
         if let Some(asked) = asked {
@@ -333,7 +353,7 @@ fn plan(
     };
     let mut keys: Vec<Vec<Route>> = Vec::new();
     let mut known: HashMap<Vec<Route>, usize> = HashMap::new();
-    let mut plans = HashMap::new();
+    let mut plans = HashMap::with_hasher(Quick);
     for route in route::all() {
         let mut groups: [Vec<Route>; 3] = Default::default();
         for asked in sources.keys().filter(|asked| route.has(asked)) {

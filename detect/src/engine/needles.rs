@@ -40,9 +40,27 @@ impl Needles {
         &self.bytes[Self::range(&self.ends, number as usize)]
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Its rules.
     pub(super) fn rules(&self, number: u32) -> &[u32] {
         &self.rules[Self::range(&self.rule_ends, number as usize)]
+    }
+
+    /// Whether one of them has only characters that numbers and truth values are written with.
+    pub(super) fn is_numeric(&self) -> bool {
+        (0..self.ends.len()).any(|number| {
+            let text = &self.bytes[Self::range(&self.ends, number)];
+            text.iter().all(|byte| b"0123456789+-.einfatrusl".contains(byte))
+        })
+    }
+
+    /// The rules of all needles, some more than once.
+    pub(super) fn all_rules(&self) -> &[u32] {
+        &self.rules
     }
 
     /// Whether the needle is all of `text`.

@@ -6,7 +6,7 @@ use event::FieldId;
 
 use super::{
     slot::Slot,
-    view::{Columns, View},
+    view::{Column, Columns, View},
     witness::{Choice, Kind, Witness},
 };
 
@@ -17,6 +17,13 @@ type Texts = BTreeMap<(Kind, String), Vec<u32>>;
 #[derive(Debug, Default)]
 pub(super) struct Program {
     slots: Vec<Slot>,
+    /// By column: where its slots begin in `slots_of`; one more at the end. Empty where no
+    /// slot is about a field.
+    starts: Box<[u16]>,
+    /// Numbers of slots, column by column.
+    slots_of: Box<[u16]>,
+    /// What is looked for in every value and the record itself.
+    anywhere: Vec<Slot>,
     /// Rules without a witness, which are candidates on every event.
     always: Vec<u32>,
 }
@@ -42,11 +49,41 @@ impl Program {
                 }
             }
         }
+        let mut pairs: Vec<(Column, u16)> = Vec::new();
         for (fields, texts) in by_fields {
-            let columns = fields.iter().filter_map(|field| columns.of(*field)).collect();
-            program.slots.push(Slot::new(columns, texts));
+            let number = u16::try_from(program.slots.len());
+            match number {
+                Ok(number) if !fields.is_empty() => {
+                    let columns = fields.iter().filter_map(|field| columns.of(*field));
+                    pairs.extend(columns.map(|column| (column, number)));
+                    program.slots.push(Slot::new(texts));
+                }
+                Ok(_) => program.anywhere.push(Slot::new(texts)),
+                // More slots than numbers cost speed, not matches.
+                Err(_) => program.always.extend(texts.into_values().flatten()),
+            }
         }
+        program.index(pairs);
+        program.always.sort_unstable();
+        program.always.dedup();
         program
+    }
+
+    fn index(&mut self, mut pairs: Vec<(Column, u16)>) {
+        pairs.sort_unstable();
+        let columns = pairs.last().map_or(0, |(column, _)| usize::from(*column) + 1);
+        // What lies beyond 2¹⁶ is kept from the table and looked for on every event.
+        let late = pairs.split_off(pairs.len().min(usize::from(u16::MAX)));
+        for (_, slot) in late {
+            self.always.extend(self.slots[usize::from(slot)].rules());
+        }
+        let mut starts = Vec::with_capacity(columns + 1);
+        for column in 0..=columns {
+            let before = pairs.partition_point(|(other, _)| usize::from(*other) < column);
+            starts.push(u16::try_from(before).unwrap_or(u16::MAX));
+        }
+        self.starts = starts.into();
+        self.slots_of = pairs.into_iter().map(|(_, slot)| slot).collect();
     }
 
     /// Adds every rule that may hold on the event to the candidates, each once.
@@ -54,8 +91,17 @@ impl Program {
         for place in &self.always {
             view.scratch.marks.add(*place);
         }
-        for slot in &self.slots {
-            slot.candidates(view);
+        view.scratch.marks.begin(self.slots.len());
+        for index in 0..view.read() {
+            let column = usize::from(view.column(index));
+            let Some([from, to]) = self.starts.get(column..column + 2) else { continue };
+            for number in &self.slots_of[usize::from(*from)..usize::from(*to)] {
+                let number = usize::from(*number);
+                self.slots[number].candidates(view, index, number);
+            }
+        }
+        for slot in &self.anywhere {
+            slot.candidates_anywhere(view);
         }
     }
 
@@ -65,6 +111,10 @@ impl Program {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.iter().map(Slot::memory_bytes).sum::<usize>() + self.always.capacity() * 4
+        let slots = self.slots.iter().chain(&self.anywhere);
+        slots.map(Slot::memory_bytes).sum::<usize>()
+            + self.always.capacity() * 4
+            + size_of_val(&*self.starts)
+            + size_of_val(&*self.slots_of)
     }
 }

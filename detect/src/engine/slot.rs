@@ -4,9 +4,10 @@ use super::{
     grams::Grams,
     index::Index,
     needles::{Needles, digest, edge},
-    view::{Column, Marks, View},
+    view::{Marks, View},
     witness::Kind,
 };
+use event::ValueRef;
 
 /// Lengths that a filter tells apart; longer ones are alike.
 const LENGTH_MAX: usize = 255;
@@ -16,8 +17,6 @@ const EDGE_BYTES_MAX: usize = 8;
 /// The search for the witnesses in some fields.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    /// Empty for every value and the record itself.
-    columns: Box<[Column]>,
     needles: Needles,
     whole: Whole,
     /// By digest of the last part of a path.
@@ -27,6 +26,8 @@ pub(super) struct Slot {
     within: Grams,
     /// Rules that are candidates wherever a field is there.
     present: Vec<u32>,
+    /// Whether values must be searched one by one, where they are searched all.
+    is_by_value: bool,
 }
 
 /// Needles that are the whole value.
@@ -85,11 +86,8 @@ fn key(len: usize, edge: u64) -> u64 {
 impl Slot {
     /// A slot for `texts`: how each must stand, what it is (folded), and the rules that it
     /// makes candidates.
-    pub(super) fn new(
-        columns: Vec<Column>,
-        texts: impl IntoIterator<Item = ((Kind, String), Vec<u32>)>,
-    ) -> Self {
-        let mut slot = Self { columns: columns.into(), ..Self::default() };
+    pub(super) fn new(texts: impl IntoIterator<Item = ((Kind, String), Vec<u32>)>) -> Self {
+        let mut slot = Self::default();
         let (mut whole, mut last_part, mut within) = (Vec::new(), Vec::new(), Vec::new());
         let (mut prefixes, mut suffixes) = (Vec::new(), Vec::new());
         for ((kind, text), rules) in texts {
@@ -119,55 +117,66 @@ impl Slot {
         slot.last_part = index(last_part);
         slot.prefixes = Edges::new(prefixes);
         slot.suffixes = Edges::new(suffixes);
+        let within_count = within.len();
         slot.within = Grams::new(&slot.needles, &within);
         slot.present.sort_unstable();
         slot.present.dedup();
+        slot.is_by_value = within_count < slot.needles.len() || slot.needles.is_numeric();
         slot
     }
 
-    /// Makes candidates of the rules whose witness the event has.
-    pub(super) fn candidates(&self, view: &mut View<'_, '_>) {
-        if self.columns.is_empty() {
-            for index in view.everything() {
-                self.search_value(view, index);
-            }
-            self.search_original(view);
+    /// Makes candidates of the rules whose witness the value at `index` is or has; `number`
+    /// is the slot's in its program.
+    pub(super) fn candidates(&self, view: &mut View<'_, '_>, index: usize, number: usize) {
+        for rule in &self.present {
+            view.scratch.marks.add(*rule);
+        }
+        if let ValueRef::Str(text) = view.value(index)
+            && !view.scratch.marks.is_new(number, text)
+        {
             return;
         }
-        let mut last: Option<&str> = None;
-        for column in &self.columns {
-            let mut at = view.first(*column);
-            if at.is_some() {
-                for rule in &self.present {
-                    view.scratch.marks.add(*rule);
-                }
-            }
-            while let Some(index) = at {
-                at = view.next(index);
-                let text = view.value(index).as_str();
-                // Invariant: the same bytes hold the same witnesses.
-                if text.is_some() && text.zip(last).is_some_and(|(a, b)| std::ptr::eq(a, b)) {
-                    continue;
-                }
-                last = text;
-                self.search_value(view, index);
-            }
-        }
-    }
-
-    fn search_value(&self, view: &mut View<'_, '_>, index: usize) {
         let (text, marks) = view.searched(index);
         self.search(text, marks);
     }
 
-    /// The record as it came, folded where it is not ASCII.
-    fn search_original(&self, view: &mut View<'_, '_>) {
-        let original = view.event.original();
-        if original.is_ascii() {
-            self.search(original, &mut view.scratch.marks);
+    /// The same for every value of the event and the record as it came.
+    ///
+    /// Invariant: a needle within a value is within the text that the event's values are parts
+    /// of, which is searched as a whole. What needles other than those within are, or numbers
+    /// that are no text, is asked value by value.
+    pub(super) fn candidates_anywhere(&self, view: &mut View<'_, '_>) {
+        let event = view.event;
+        let marks = &mut view.scratch.marks;
+        for rule in &self.present {
+            marks.add(*rule);
+        }
+        let mut spare = String::new();
+        for (_, value) in event.iter().filter(|_| self.is_by_value) {
+            if value != ValueRef::Null {
+                self.search_text(&value.to_text(), &mut spare, marks);
+            }
+        }
+        let (text, original) = (event.text(), event.original());
+        if self.is_by_value || !text.as_bytes().starts_with(original) {
+            if original.is_ascii() {
+                self.search(original, marks);
+            } else {
+                self.search_text(&event.original_text(), &mut spare, marks);
+            }
+        }
+        if !self.is_by_value {
+            self.search_text(text, &mut spare, marks);
+        }
+    }
+
+    fn search_text(&self, text: &str, spare: &mut String, marks: &mut Marks) {
+        if text.is_ascii() {
+            self.search(text.as_bytes(), marks);
         } else {
-            let folded = crate::fold::fold(&view.event.original_text());
-            self.search(folded.as_bytes(), &mut view.scratch.marks);
+            spare.clear();
+            crate::fold::fold_into(text, spare);
+            self.search(spare.as_bytes(), marks);
         }
     }
 
@@ -213,6 +222,11 @@ impl Slot {
         if !self.within.is_empty() {
             self.within.search(&self.needles, text, &mut add);
         }
+    }
+
+    /// All its rules, some more than once.
+    pub(super) fn rules(&self) -> impl Iterator<Item = u32> {
+        self.needles.all_rules().iter().chain(&self.present).copied()
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

@@ -72,6 +72,17 @@ enum Form {
     Folded(u32, u32),
 }
 
+/// A value of the event with what is known about it.
+#[derive(Clone, Copy, Debug)]
+struct Cell<'e> {
+    value: ValueRef<'e>,
+    field: FieldId,
+    column: Column,
+    form: Form,
+    /// The next value of the same field.
+    next: u32,
+}
+
 /// Memory that is reused from event to event. One per thread; any engine may use it.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -79,13 +90,9 @@ pub struct Scratch {
     /// cleared in between.
     generation: u32,
     chains: Vec<Chain>,
-    /// By value: the next value of the same field.
-    nexts: Vec<u32>,
-    forms: Vec<Form>,
     folded: String,
     /// Kept empty between events, for its allocation.
-    values: Vec<ValueRef<'static>>,
-    fields: Vec<FieldId>,
+    cells: Vec<Cell<'static>>,
     /// By item: the generation it was answered in, doubled, and the answer in the last bit.
     memo: Vec<u32>,
     pub(super) marks: Marks,
@@ -98,9 +105,28 @@ pub(super) struct Marks {
     /// By rule: the generation in which it became a candidate.
     seen: Vec<u32>,
     pub(super) candidates: Vec<u32>,
+    /// By slot of the program that is being run: the run, and where the text is that was
+    /// searched last.
+    searched: Vec<(u64, usize, usize)>,
+    run: u64,
 }
 
 impl Marks {
+    /// Begins to run a program of so many slots.
+    pub(super) fn begin(&mut self, slots: usize) {
+        self.run += 1;
+        grow(&mut self.searched, slots);
+    }
+
+    /// Whether the slot has not just searched this very text.
+    ///
+    /// Invariant: the same bytes hold the same witnesses, so an ECS copy that shares the
+    /// bytes of the original need not be searched again.
+    pub(super) fn is_new(&mut self, slot: usize, text: &str) -> bool {
+        let now = (self.run, text.as_ptr().addr(), text.len());
+        self.searched.get_mut(slot).is_none_or(|last| std::mem::replace(last, now) != now)
+    }
+
     /// Makes a rule a candidate, once.
     pub(super) fn add(&mut self, rule: u32) {
         if let Some(seen) = self.seen.get_mut(rule as usize)
@@ -119,20 +145,20 @@ impl Scratch {
     }
 }
 
-/// Gives `values` another lifetime; the allocation stays.
-fn recycle<'b>(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'b>> {
-    values.clear();
+/// Gives `cells` another lifetime; the allocation stays.
+fn recycle<'b>(mut cells: Vec<Cell<'_>>) -> Vec<Cell<'b>> {
+    cells.clear();
     // Collecting from the vector's own iterator into one of the same layout is done in place.
-    values.into_iter().map(|_| ValueRef::Null).collect()
+    cells.into_iter().map(|cell| Cell { value: ValueRef::Null, ..cell }).collect()
 }
 
 /// One event in a [`Scratch`].
 pub(super) struct View<'e, 's> {
     pub(super) event: &'e Event,
     pub(super) scratch: &'s mut Scratch,
-    values: Vec<ValueRef<'e>>,
-    /// Where all the event's entries begin among the values, once something asked for them.
-    everything: Option<usize>,
+    cells: Vec<Cell<'e>>,
+    /// How many of the cells are of fields that have a column.
+    read: usize,
 }
 
 /// How large the tables of a [`Scratch`] must be for an engine.
@@ -161,11 +187,8 @@ impl<'e, 's> View<'e, 's> {
         grow(&mut scratch.marks.seen, sizes.rules);
         scratch.marks.candidates.clear();
         scratch.folded.clear();
-        scratch.fields.clear();
-        scratch.nexts.clear();
-        scratch.forms.clear();
-        let values = recycle(std::mem::take(&mut scratch.values));
-        let mut view = View { event, scratch, values, everything: None };
+        let cells = recycle(std::mem::take(&mut scratch.cells));
+        let mut view = View { event, scratch, cells, read: 0 };
         for member in &columns.members {
             if let (Some(value), Some(column)) = (event.get(*member), columns.of(*member)) {
                 view.push(*member, column, value);
@@ -176,43 +199,49 @@ impl<'e, 's> View<'e, 's> {
                 view.push(field, column, value);
             }
         }
+        view.read = view.cells.len();
         view
     }
 
     fn push(&mut self, field: FieldId, column: Column, value: ValueRef<'e>) {
-        let Scratch { generation, chains, nexts, forms, fields, .. } = &mut *self.scratch;
-        let Some(chain) = chains.get_mut(usize::from(column)) else { return };
-        let index = u32::try_from(self.values.len()).unwrap_or(NONE);
-        if chain.generation == *generation {
-            nexts[chain.last as usize] = index;
+        let generation = self.scratch.generation;
+        let Some(chain) = self.scratch.chains.get_mut(usize::from(column)) else { return };
+        let index = u32::try_from(self.cells.len()).unwrap_or(NONE);
+        if chain.generation == generation {
+            self.cells[chain.last as usize].next = index;
             chain.last = index;
         } else {
-            *chain = Chain { generation: *generation, first: index, last: index };
+            *chain = Chain { generation, first: index, last: index };
         }
-        nexts.push(NONE);
-        forms.push(Form::Unknown);
-        fields.push(field);
-        self.values.push(value);
+        self.cells.push(Cell { value, field, column, form: Form::Unknown, next: NONE });
     }
 
     /// Gives the allocations back.
     pub(super) fn finish(self) {
-        self.scratch.values = recycle(self.values);
+        self.scratch.cells = recycle(self.cells);
+    }
+
+    /// How many values of fields there are that rules read.
+    pub(super) fn read(&self) -> usize {
+        self.read
     }
 
     /// The places of all the event's entries, whatever their field.
     pub(super) fn everything(&mut self) -> std::ops::Range<usize> {
-        let from = *self.everything.get_or_insert_with(|| {
-            let from = self.values.len();
-            for (field, value) in self.event.iter() {
-                self.scratch.nexts.push(NONE);
-                self.scratch.forms.push(Form::Unknown);
-                self.scratch.fields.push(field);
-                self.values.push(value);
-            }
-            from
-        });
-        from..self.values.len()
+        if self.cells.len() == self.read {
+            self.cells.extend(self.event.iter().map(|(field, value)| Cell {
+                value,
+                field,
+                column: 0,
+                form: Form::Unknown,
+                next: NONE,
+            }));
+        }
+        self.read..self.cells.len()
+    }
+
+    pub(super) fn column(&self, index: usize) -> Column {
+        self.cells[index].column
     }
 
     pub(super) fn first(&self, column: Column) -> Option<usize> {
@@ -225,28 +254,28 @@ impl<'e, 's> View<'e, 's> {
     }
 
     pub(super) fn next(&self, index: usize) -> Option<usize> {
-        match self.scratch.nexts.get(index) {
-            Some(next) if *next != NONE => Some(*next as usize),
+        match self.cells.get(index) {
+            Some(cell) if cell.next != NONE => Some(cell.next as usize),
             _ => None,
         }
     }
 
     pub(super) fn value(&self, index: usize) -> ValueRef<'e> {
-        self.values[index]
+        self.cells[index].value
     }
 
     pub(super) fn field(&self, index: usize) -> FieldId {
-        self.scratch.fields[index]
+        self.cells[index].field
     }
 
     /// The text of a value as needles are searched in it, and where candidates are put.
     pub(super) fn searched(&mut self, index: usize) -> (&[u8], &mut Marks) {
-        if let ValueRef::Str(text) = self.values[index] {
-            let form = &mut self.scratch.forms[index];
-            if matches!(form, Form::Unknown) && text.is_ascii() {
-                *form = Form::Ascii;
+        let cell = &mut self.cells[index];
+        if let ValueRef::Str(text) = cell.value {
+            if matches!(cell.form, Form::Unknown) && text.is_ascii() {
+                cell.form = Form::Ascii;
             }
-            if matches!(form, Form::Ascii) {
+            if matches!(cell.form, Form::Ascii) {
                 return (text.as_bytes(), &mut self.scratch.marks);
             }
         }
@@ -262,14 +291,14 @@ impl<'e, 's> View<'e, 's> {
     }
 
     fn fold(&mut self, index: usize) -> (usize, usize) {
-        if let Form::Folded(from, to) = self.scratch.forms[index] {
+        if let Form::Folded(from, to) = self.cells[index].form {
             return (from as usize, to as usize);
         }
         let out = &mut self.scratch.folded;
         let from = out.len();
         // Written as `ValueRef::to_text` writes them, without an allocation of its own; writing
         // to a String cannot fail.
-        let _ = match self.values[index] {
+        let _ = match self.cells[index].value {
             ValueRef::Str(text) => {
                 fold_into(text, out);
                 Ok(())
@@ -282,7 +311,7 @@ impl<'e, 's> View<'e, 's> {
             }
         };
         let to = out.len();
-        self.scratch.forms[index] =
+        self.cells[index].form =
             Form::Folded(u32::try_from(from).unwrap_or(NONE), u32::try_from(to).unwrap_or(NONE));
         (from, to)
     }
