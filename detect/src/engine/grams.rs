@@ -22,6 +22,9 @@ const FEW: usize = 160;
 /// Bytes of a window at most: a longer one would be looked at less often, but more of its
 /// grams would be ordinary ones.
 const WINDOW_BYTES_MAX: usize = 12;
+/// Bytes of a needle that are compared at most: a text of one letter would make the search for
+/// a long needle of that letter quadratic. What is found so may not be there; the rule says.
+const VERIFY_BYTES_MAX: usize = 64;
 /// Bits of the filter for each gram.
 const FILTER_BITS: usize = 16;
 
@@ -167,8 +170,14 @@ impl Class {
         found: &mut impl FnMut(u32),
     ) {
         for spot in self.spots.get(u64::from(gram)) {
-            if let Some(from) = at.checked_sub(spot.offset as usize)
-                && needles.begins(spot.needle, &text[from..])
+            let (needle, offset) = (needles.text(spot.needle), spot.offset as usize);
+            let from = offset.saturating_sub(VERIFY_BYTES_MAX / 2);
+            let part = &needle[from..needle.len().min(from + VERIFY_BYTES_MAX)];
+            if let Some(begin) = (at + from).checked_sub(offset)
+                && at >= offset
+                && text
+                    .get(begin..begin + part.len())
+                    .is_some_and(|found| found.eq_ignore_ascii_case(part))
             {
                 found(spot.needle);
             }

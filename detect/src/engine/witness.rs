@@ -49,7 +49,7 @@ pub(super) struct Choice {
 }
 
 /// Witnesses in one choice; more are not worth their automaton.
-const WITNESSES_MAX: usize = 2_000;
+const WITNESSES_MAX: usize = 100_000;
 
 /// The cheapest witnesses of `expr`; `None` where it has none.
 pub(super) fn choose(expr: &Expr) -> Option<Choice> {
