@@ -81,8 +81,9 @@ fn take(rules: &[(Rule, String)], count: usize) -> Vec<Rule> {
     while all.len() < count && number < count as u64 * 2 {
         let place = usize::try_from(number).unwrap_or(0) % rules.len();
         let (rule, text) = &rules[place];
-        let text = generate::variant(rule, text, number);
-        all.extend(detect::parse(&text, Path::new("generated.yml")).rules);
+        if let Some(text) = generate::variant(rule, text, number) {
+            all.extend(detect::parse(&text, Path::new("generated.yml")).rules);
+        }
         number += 1;
     }
     all

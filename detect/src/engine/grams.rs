@@ -25,8 +25,11 @@ const WINDOW_BYTES_MAX: usize = 12;
 /// Bytes of a needle that are compared at most: a text of one letter would make the search for
 /// a long needle of that letter quadratic. What is found so may not be there; the rule says.
 const VERIFY_BYTES_MAX: usize = 64;
-/// Bits of the filter for each gram.
-const FILTER_BITS: usize = 16;
+/// Bits of the filter for each gram: as many as the nearest cache has room for, and at least so
+/// many that few grams are taken for one that is in the table.
+const FILTER_BITS: usize = 64;
+const FILTER_BITS_LEAST: usize = 16;
+const FILTER_BITS_NEAR: usize = 1 << 17;
 
 /// Where a gram stands in a needle.
 #[derive(Clone, Copy, Debug)]
@@ -95,20 +98,28 @@ impl Grams {
     }
 }
 
-fn gram<const WIDTH: usize>(bytes: &[u8]) -> u32 {
-    let mut word = [0; 4];
-    word[..WIDTH].copy_from_slice(&bytes[..WIDTH]);
+/// The first bytes of a word, with their case bits set.
+fn gram<const WIDTH: usize>(word: [u8; 4]) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "its lower half is what is wanted")]
     let lower = LOWER as u32;
-    u32::from_le_bytes(word) | lower
+    u32::from_le_bytes(word) & (u32::MAX >> (32 - 8 * WIDTH)) | lower
 }
 
-fn gram_of(bytes: &[u8], width: usize) -> u32 {
+/// The bytes at `at` as a word; what is behind the end is zero.
+fn word(text: &[u8], at: usize) -> [u8; 4] {
+    let mut word = [0; 4];
+    let rest = &text[at..text.len().min(at + 4)];
+    word[..rest.len()].copy_from_slice(rest);
+    word
+}
+
+fn gram_of(text: &[u8], at: usize, width: usize) -> u32 {
+    let word = word(text, at);
     match width {
-        WIDE => gram::<WIDE>(bytes),
-        3 => gram::<3>(bytes),
-        2 => gram::<2>(bytes),
-        _ => gram::<1>(bytes),
+        WIDE => gram::<WIDE>(word),
+        3 => gram::<3>(word),
+        2 => gram::<2>(word),
+        _ => gram::<1>(word),
     }
 }
 
@@ -127,10 +138,12 @@ impl Class {
             let from = rarest_window(text, window, width);
             for offset in from..from + step {
                 let spot = Spot { needle: *needle, offset: u32::try_from(offset).unwrap_or(0) };
-                pairs.push((u64::from(gram_of(&text[offset..], width)), spot));
+                pairs.push((u64::from(gram_of(text, offset, width)), spot));
             }
         }
-        let bits = (pairs.len() * FILTER_BITS).next_power_of_two().clamp(64, 1 << 24);
+        let wanted = (pairs.len() * FILTER_BITS).min(FILTER_BITS_NEAR);
+        let bits = wanted.max(pairs.len() * FILTER_BITS_LEAST).next_power_of_two();
+        let bits = bits.clamp(64, 1 << 24);
         let shift = 32 - bits.trailing_zeros();
         let mut filter = vec![0_u64; bits / 64];
         for (gram, _) in &pairs {
@@ -148,12 +161,23 @@ impl Class {
     ) {
         let filter = &*self.filter;
         let mask = filter.len() - 1;
-        let mut at = 0;
-        while let Some(bytes) = text.get(at..at + WIDTH) {
-            let gram = gram::<WIDTH>(bytes);
+        let is_known = |gram| {
             let bit = hashed(gram, self.shift);
             // The mask changes nothing; it lets the compiler see that the index is in bounds.
-            if filter[(bit / 64) & mask] >> (bit % 64) & 1 == 1 {
+            filter[(bit / 64) & mask] >> (bit % 64) & 1 == 1
+        };
+        let mut at = 0;
+        while let Some(Ok(word)) = text.get(at..at + 4).map(TryInto::try_into) {
+            let gram = gram::<WIDTH>(word);
+            if is_known(gram) {
+                self.verify(needles, text, at, gram, found);
+            }
+            at += self.step;
+        }
+        // The last places, where no whole word is left.
+        while at + WIDTH <= text.len() {
+            let gram = gram::<WIDTH>(word(text, at));
+            if is_known(gram) {
                 self.verify(needles, text, at, gram, found);
             }
             at += self.step;
