@@ -76,10 +76,13 @@ pub struct Engine {
     items: Vec<Compiled>,
     programs: Vec<Program>,
     /// By the event's route: the programs to run.
-    plans: HashMap<Route, Box<[usize]>, Quick>,
+    plans: Plans,
     columns: Columns,
     sizes: Sizes,
 }
+
+/// By route: the programs to run.
+type Plans = HashMap<Route, Box<[usize]>, Quick>;
 
 /// An expression over items by their place.
 #[derive(Clone, Debug)]
@@ -335,11 +338,7 @@ impl Items<'_> {
 /// parts of, each in one program. Programs are told apart by the set of log sources in them,
 /// in three groups (with a category; with a service only; with neither), so that routes that
 /// differ in one group share the programs of the others.
-fn plan(
-    rules: &[Rule],
-    asked: &[Option<Route>],
-    columns: &Columns,
-) -> (Vec<Program>, HashMap<Route, Box<[usize]>, Quick>) {
+fn plan(rules: &[Rule], asked: &[Option<Route>], columns: &Columns) -> (Vec<Program>, Plans) {
     let mut sources: BTreeMap<Route, Vec<u32>> = BTreeMap::new();
     for (place, asked) in (0..).zip(asked) {
         if let Some(asked) = asked {
@@ -353,7 +352,7 @@ fn plan(
     };
     let mut keys: Vec<Vec<Route>> = Vec::new();
     let mut known: HashMap<Vec<Route>, usize> = HashMap::new();
-    let mut plans = HashMap::with_hasher(Quick);
+    let mut plans = Plans::default();
     for route in route::all() {
         let mut groups: [Vec<Route>; 3] = Default::default();
         for asked in sources.keys().filter(|asked| route.has(asked)) {
