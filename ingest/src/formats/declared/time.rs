@@ -100,8 +100,9 @@ fn zone_of(text: &str) -> Option<tz::TimeZone> {
         None if digits.len() > 2 => digits.split_at_checked(digits.len() - 2)?,
         None => (digits, "0"),
     };
-    let seconds =
-        hours.parse::<i32>().ok()?.checked_mul(3_600)? + minutes.parse::<i32>().ok()? * 60;
+    // An offset has two digits each; more is no offset, whatever it would come to.
+    let part = |digits: &str| (digits.len() <= 2).then(|| digits.parse::<u8>().ok())?;
+    let seconds = i32::from(part(hours)?) * 3_600 + i32::from(part(minutes)?) * 60;
     tz::Offset::from_seconds(sign * seconds).ok().map(tz::Offset::to_time_zone)
 }
 
@@ -168,6 +169,9 @@ mod tests {
             ("2024-03-06 22:06:03+0100", None),
         ] {
             assert_eq!(read(&Clock::Auto, text, zone).as_deref(), Some("2024-03-06T21:06:03Z"));
+        }
+        for zone in ["+1:99999999", "+999999999", "-99:99", "UTC+", "Mars", "+-1"] {
+            assert_eq!(read(&Clock::Auto, "2024-03-06 22:06:03", Some(zone)), None, "{zone}");
         }
     }
 
