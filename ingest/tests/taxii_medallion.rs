@@ -74,7 +74,8 @@ fn start(dir: &Path, count: u32) -> Option<Medallion> {
     let file = dir.join("data.json");
     std::fs::write(&file, data(count).to_string()).unwrap();
     let config = json!({
-        "backend": {"module_class": "MemoryBackend", "filename": file},
+        "backend": {"module": "medallion.backends.memory_backend",
+            "module_class": "MemoryBackend", "filename": file},
         "users": {"soc": "right"},
         "taxii": {"max_page_size": 3},
     });

@@ -168,6 +168,7 @@ impl Pages<'_> {
         // The same collection under two roots is read twice.
         let key = format!("{}{}", self.root.path(), self.collection.id);
         let mut since = state.added_after.get(&key).cloned();
+        let mut before = since.clone();
         let mut next: Option<String> = None;
         for _ in 0..self.to.fetcher.limits.pages_max {
             let url = page_url(&base, since.as_deref(), next.as_deref());
@@ -180,18 +181,17 @@ impl Pages<'_> {
             if !envelope.more {
                 return Ok(());
             }
-            // `next` goes on within the same question; without it the question is a new one.
-            let stuck = match &envelope.next {
-                Some(_) => envelope.next == next,
-                None => last.is_none() || last == since,
-            };
-            if stuck {
+            // `next` goes on within the same question, and medallion says the same one on every
+            // page; without it the question is a new one. What comes must be new either way.
+            let is_new = last.is_some() && last != before;
+            if !is_new && (envelope.next.is_none() || envelope.next == next) {
                 return Err(FetchError::Protocol {
                     place: shown(&url),
                     reason: "the server says that there is more, but not where".to_owned(),
                 });
             }
             next = envelope.next;
+            before.clone_from(&last);
             if next.is_none() {
                 since = last;
             }
