@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -19,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Keeper;
 use crate::config;
+
+/// Looking takes a small part of the time, however many files there are and however slow they
+/// are to reach.
+const PAUSE_FACTOR: u32 = 50;
 
 /// What the file system says of all rule files together; two that differ mean that a file was
 /// added, removed, renamed, or written.
@@ -57,17 +61,19 @@ pub(crate) async fn watch(
 ) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen to signals")?;
     let mut last = None;
+    let mut pause = every;
     loop {
         let wait = async {
             if every.is_zero() {
                 std::future::pending::<()>().await;
             }
-            tokio::time::sleep(every).await;
+            tokio::time::sleep(pause).await;
         };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = hangup.recv() => reload(&keeper, RuleCause::Signal, "SIGHUP").await,
             () = wait => {
+                let began = Instant::now();
                 match keeper.fingerprints().await {
                     Ok((read, now)) if now != read && last == Some(now) => {
                         reload(&keeper, RuleCause::File, "serve").await;
@@ -76,6 +82,7 @@ pub(crate) async fn watch(
                     Ok((_, now)) => last = Some(now),
                     Err(error) => tracing::error!(error = format!("{error:#}"), "failed to look at the rule files"),
                 }
+                pause = every.max(began.elapsed() * PAUSE_FACTOR);
                 // In case another process changed them.
                 if let Err(error) = keeper.refresh_policies().await {
                     tracing::warn!(error = format!("{error:#}"), "keeping the rule policies known");
