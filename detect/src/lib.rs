@@ -17,6 +17,7 @@ mod detection;
 mod encode;
 mod engine;
 mod entities;
+mod entry;
 mod error;
 pub mod eval;
 mod explain;
@@ -52,6 +53,7 @@ pub use correlate::{
 };
 pub use engine::{Engine, Match, Memory, Scratch};
 pub use entities::entities;
+pub use entry::Entry;
 pub use error::Refusal;
 pub use explain::{Explanation, Line, Part, PartKind, explain};
 pub use feeding::Feeding;

@@ -11,7 +11,7 @@ use event::{CommuneId, Contribution, Detection, Event, Level, Timestamp};
 use rayon::prelude::*;
 
 use crate::{
-    Correlations, Engine, Judgement, Kept, Loaded, Match, Policies, Refusal, Rule, Scratch,
+    Correlations, Engine, Entry, Judgement, Kept, Loaded, Match, Policies, Refusal, Rule, Scratch,
     engine::{TASK_EVENTS_MIN, detection},
     entities::entities,
     indicators::{IndicatorSet, LeftOut, in_order},
@@ -110,6 +110,22 @@ impl Ruleset {
     /// The detection rules, sorted by id.
     pub fn rules(&self) -> &[Arc<Rule>] {
         self.engine.rules()
+    }
+
+    /// Rules and correlations, sorted by id.
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let rules = self.rules().iter().map(|rule| Entry::Rule(rule));
+        let correlations = self.correlations.rules().map(|one| Entry::Correlation(one));
+        let mut all: Vec<Entry<'_>> = rules.chain(correlations).collect();
+        all.sort_by(|a, b| a.id().cmp(b.id()));
+        all
+    }
+
+    /// The rule or correlation of this id.
+    pub fn entry(&self, id: &str) -> Option<Entry<'_>> {
+        let correlation = || self.correlations.rules().find(|one| one.id() == id);
+        let rule = self.rule(id).map(|rule| Entry::Rule(rule));
+        rule.or_else(|| correlation().map(|one| Entry::Correlation(one)))
     }
 
     /// The detection rule of this id.

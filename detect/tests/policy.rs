@@ -123,7 +123,7 @@ fn a_policy_is_of_its_commune_alone_and_counts_what_it_takes() {
     let found = ruleset.detect(&events, at(0));
     assert_eq!(stands(&found), [("talant", "tool", Level::High), ("dijon", "shell", Level::Low)]);
     assert_eq!(suppressed(&found), [("dijon".to_owned(), TOOL.to_owned(), None, 2)]);
-    let rule = ruleset.rule(TOOL).unwrap();
+    let rule = ruleset.entry(TOOL).unwrap();
     assert!(!ruleset.policies().is_enabled(&commune("dijon"), rule));
     assert!(ruleset.policies().is_enabled(&commune("talant"), rule));
 }
@@ -159,7 +159,7 @@ fn the_narrowest_choice_decides() {
         let found = ruleset.detect(&[started("dijon", r"C:\tool.exe", r"D\a", 1)], at(0));
         assert_eq!(found.detections.len(), usize::from(*enabled), "{choices:?}");
         assert!(found.detections.iter().all(|d| d.rule.level == *level), "{choices:?}");
-        let rule = ruleset.rule(TOOL).unwrap();
+        let rule = ruleset.entry(TOOL).unwrap();
         assert_eq!(ruleset.policies().level(&commune("dijon"), rule), *level, "{choices:?}");
     }
 }

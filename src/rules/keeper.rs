@@ -130,7 +130,7 @@ impl Keeper {
             tracing::info!(
                 cause = cause.as_str(),
                 by,
-                rules = ruleset.rules().len(),
+                rules = ruleset.entries().len(),
                 added = difference.added.len(),
                 changed = difference.changed.len(),
                 removed = difference.removed.len(),
@@ -176,7 +176,7 @@ impl Keeper {
 
     async fn remember(&self, ruleset: &Ruleset, cause: RuleCause, by: &str) -> anyhow::Result<()> {
         let rules = ruleset
-            .rules()
+            .entries()
             .iter()
             .map(|rule| RuleText {
                 id: rule.id().to_owned(),
@@ -198,7 +198,7 @@ impl Keeper {
         let set = |gauge: &prometheus::IntGauge, count: usize| {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         };
-        set(&self.metrics.rules, ruleset.rules().len());
+        set(&self.metrics.rules, ruleset.entries().len());
         set(&self.metrics.rules_refused, ruleset.refused().len());
         set(&self.metrics.rules_kept, ruleset.kept().len());
     }

@@ -1,7 +1,7 @@
 //! What is told about rules, in the API's words.
 
 use api::{RuleKept, RuleRefusal, RuleTouched, RulesStatus};
-use detect::{Kept, Refusal, Rule, Ruleset};
+use detect::{Entry, Kept, Refusal, Ruleset};
 
 /// A refusal as the API tells it.
 pub(crate) fn about(refusal: &Refusal) -> RuleRefusal {
@@ -27,7 +27,7 @@ fn kept(kept: &Kept) -> RuleKept {
 /// What of the files is not in force as it stands there.
 pub(super) fn status(ruleset: &Ruleset) -> RulesStatus {
     RulesStatus {
-        loaded: ruleset.rules().len(),
+        loaded: ruleset.entries().len(),
         refused: ruleset.refused().iter().map(about).collect(),
         kept: ruleset.kept().iter().map(kept).collect(),
     }
@@ -44,10 +44,11 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Both have their rules sorted by id, so one pass over the two finds it.
+    /// Both have their entries sorted by id, so one pass over the two finds it.
     pub(super) fn between(old: &Ruleset, new: &Ruleset) -> Self {
         let mut found = Self::default();
-        let (mut old, mut new) = (old.rules().iter().peekable(), new.rules().iter().peekable());
+        let (old, new) = (old.entries(), new.entries());
+        let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
         loop {
             match (old.peek(), new.peek()) {
                 (None, None) => return found,
@@ -79,7 +80,7 @@ impl Difference {
     }
 }
 
-fn touched(rule: &Rule, was: Option<String>) -> RuleTouched {
+fn touched(rule: &Entry<'_>, was: Option<String>) -> RuleTouched {
     RuleTouched {
         id: rule.id().to_owned(),
         title: rule.title().to_owned(),

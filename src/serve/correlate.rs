@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use detect::{Correlations, Correlator, Limits};
+use detect::{Correlations, Correlator, Limits, Ruleset};
 use event::{Detection, Signal, Timestamp};
 use ingest::bus::{AppendError, Batch, Bus, Group, PollLimit, Polled, Reader, Topic};
 use store::db::{Database, Position};
@@ -223,13 +223,31 @@ impl CorrelateWorker {
                 .keep("detections", batch.partition, &entry, &error.to_string())
                 .context("failed to keep a dead letter")?;
         }
-        for detection in found {
+        let ruleset = self.rules.now();
+        for mut detection in found {
+            if !self.stands(&ruleset, &mut detection) {
+                continue;
+            }
             self.count(&detection);
             let key = detection.commune.as_str().to_owned();
             let payload = serde_json::to_vec(&detection).context("failed to encode a detection")?;
             partition.outbox.push(Fired { key, payload: payload.into() });
         }
         Ok(())
+    }
+
+    /// Whether the commune lets the correlation count, and at which level.
+    fn stands(&self, ruleset: &Ruleset, detection: &mut Detection) -> bool {
+        // One that is in force no more fired on what it still had; it counts as it is.
+        let Some(entry) = ruleset.entry(&detection.rule.id) else { return true };
+        let policies = ruleset.policies();
+        if policies.is_enabled(&detection.commune, entry) {
+            detection.rule.level = policies.level(&detection.commune, entry);
+            return true;
+        }
+        let labels = [detection.commune.as_str(), entry.id(), "disabled"];
+        self.metrics.suppressed.with_label_values(&labels).inc();
+        false
     }
 
     fn count(&self, detection: &Detection) {

@@ -7,7 +7,7 @@ use api::{
     RulesStatus,
 };
 use async_trait::async_trait;
-use detect::{Kept, Rule, Ruleset, Selector};
+use detect::{Entry, Kept, Ruleset, Selector};
 use event::CommuneId;
 use store::db::RuleCause;
 
@@ -32,16 +32,16 @@ impl RuleBook {
 impl api::Rules for RuleBook {
     fn list(&self) -> Vec<RuleSummary> {
         let ruleset = self.now();
-        ruleset.rules().iter().map(|rule| summary(rule, ruleset.kept())).collect()
+        ruleset.entries().into_iter().map(|entry| summary(entry, ruleset.kept())).collect()
     }
 
     fn get(&self, id: &str) -> Option<RuleDetail> {
         let ruleset = self.now();
-        ruleset.rule(id).map(|rule| detail(rule, ruleset.kept()))
+        ruleset.entry(id).map(|entry| detail(entry, ruleset.kept()))
     }
 
     fn count(&self) -> usize {
-        self.now().rules().len()
+        self.now().entries().len()
     }
 
     fn status(&self) -> RulesStatus {
@@ -59,7 +59,7 @@ impl api::Rules for RuleBook {
 
     fn in_commune(&self, id: &str, commune: &CommuneId) -> Option<RuleInCommune> {
         let ruleset = self.now();
-        let rule = ruleset.rule(id)?;
+        let rule = ruleset.entry(id)?;
         let policies = ruleset.policies();
         Some(RuleInCommune {
             enabled: policies.is_enabled(commune, rule),
@@ -70,7 +70,7 @@ impl api::Rules for RuleBook {
     fn check_selector(&self, selector: &str) -> Result<(String, usize), String> {
         let selector: Selector = selector.parse().map_err(|error| format!("{error}"))?;
         let ruleset = self.now();
-        let count = ruleset.rules().iter().filter(|rule| selector.names(rule)).count();
+        let count = ruleset.entries().into_iter().filter(|entry| selector.names(*entry)).count();
         match &selector {
             Selector::Rule(id) if count == 0 => Err(format!("no rule in force has the id {id:?}")),
             selector => Ok((selector.to_string(), count)),
@@ -86,8 +86,8 @@ impl api::Rules for RuleBook {
     }
 }
 
-fn summary(rule: &Rule, kept: &[Kept]) -> RuleSummary {
-    let logsource = rule.logsource();
+fn summary(rule: Entry<'_>, kept: &[Kept]) -> RuleSummary {
+    let logsource = rule.logsource().cloned().unwrap_or_default();
     let kept = kept.iter().find(|kept| kept.id.as_deref() == Some(rule.id()));
     RuleSummary {
         id: rule.id().to_owned(),
@@ -96,16 +96,16 @@ fn summary(rule: &Rule, kept: &[Kept]) -> RuleSummary {
         status: rule.status().map(str::to_owned),
         tags: rule.tags().to_vec(),
         logsource: RuleLogsource {
-            product: logsource.product.clone(),
-            category: logsource.category.clone(),
-            service: logsource.service.clone(),
+            product: logsource.product,
+            category: logsource.category,
+            service: logsource.service,
         },
         version: rule.version().to_owned(),
         kept: kept.map(|kept| kept.because.reason.clone()),
     }
 }
 
-fn detail(rule: &Rule, kept: &[Kept]) -> RuleDetail {
+fn detail(rule: Entry<'_>, kept: &[Kept]) -> RuleDetail {
     RuleDetail {
         summary: summary(rule, kept),
         description: rule.description().map(str::to_owned),

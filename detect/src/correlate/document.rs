@@ -100,6 +100,7 @@ pub struct Correlation {
     references: Vec<String>,
     author: Option<String>,
     version: String,
+    text: Arc<str>,
     pub(super) source: RuleSource,
     pub(super) kind: Kind,
     pub(super) rules: Vec<Named>,
@@ -180,6 +181,11 @@ impl Correlation {
         self.spans_communes
     }
 
+    /// Its document: the text that [`version`](Self::version) names.
+    pub fn text(&self) -> String {
+        format!("{}\n", self.text)
+    }
+
     /// What a detection keeps of it.
     pub(super) fn rule_ref(&self) -> Arc<RuleRef> {
         Arc::new(RuleRef {
@@ -236,6 +242,7 @@ impl Correlation {
             references: texts(node, "references")?,
             author: optional(node, "author")?.map(str::to_owned),
             version: rule::version_of(&[text]),
+            text: rule::bare(text),
             source,
             kind: parts.kind,
             rules: parts.rules,

@@ -14,7 +14,7 @@ pub use exception::{CheckedException, check_exception};
 pub use selector::{Selector, SelectorError};
 
 use self::exception::Exception;
-use crate::{Refusal, Rule};
+use crate::{Entry, Refusal, Rule};
 
 /// What a choice does with the rules that its selector names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,31 +119,31 @@ impl Policies {
         let Some(policy) = self.by_commune.get(event.commune()) else {
             return Judgement::Stands(rule.level());
         };
-        if !policy.is_enabled(rule) {
+        if !policy.is_enabled(Entry::Rule(rule)) {
             return Judgement::Disabled;
         }
         let excepted = policy.exceptions.iter().find(|exception| exception.holds(rule, event, now));
         match excepted {
             Some(exception) => Judgement::Excepted(exception.id().to_owned()),
-            None => Judgement::Stands(policy.level(rule)),
+            None => Judgement::Stands(policy.level(Entry::Rule(rule))),
         }
     }
 
-    /// Whether `rule` counts in `commune` at all, whatever exceptions say.
-    pub fn is_enabled(&self, commune: &CommuneId, rule: &Rule) -> bool {
-        self.by_commune.get(commune).is_none_or(|policy| policy.is_enabled(rule))
+    /// Whether `entry` counts in `commune` at all, whatever exceptions say.
+    pub fn is_enabled(&self, commune: &CommuneId, entry: Entry<'_>) -> bool {
+        self.by_commune.get(commune).is_none_or(|policy| policy.is_enabled(entry))
     }
 
-    /// The level of `rule` in `commune`.
-    pub fn level(&self, commune: &CommuneId, rule: &Rule) -> Level {
-        self.by_commune.get(commune).map_or(rule.level(), |policy| policy.level(rule))
+    /// The level of `entry` in `commune`.
+    pub fn level(&self, commune: &CommuneId, entry: Entry<'_>) -> Level {
+        self.by_commune.get(commune).map_or(entry.level(), |policy| policy.level(entry))
     }
 }
 
 impl Policy {
     /// The narrowest choice decides; of two as narrow, the one that turns the rule off.
-    fn is_enabled(&self, rule: &Rule) -> bool {
-        self.narrowest(rule, |effect| match effect {
+    fn is_enabled(&self, entry: Entry<'_>) -> bool {
+        self.narrowest(entry, |effect| match effect {
             Effect::Enable => Some(true),
             Effect::Disable => Some(false),
             Effect::Level(_) => None,
@@ -154,19 +154,19 @@ impl Policy {
     }
 
     /// The narrowest choice decides; of two as narrow, the more serious level.
-    fn level(&self, rule: &Rule) -> Level {
-        self.narrowest(rule, |effect| match effect {
+    fn level(&self, entry: Entry<'_>) -> Level {
+        self.narrowest(entry, |effect| match effect {
             Effect::Level(level) => Some(level),
             Effect::Enable | Effect::Disable => None,
         })
         .into_iter()
         .max()
-        .unwrap_or(rule.level())
+        .unwrap_or(entry.level())
     }
 
-    /// What the narrowest choices about `rule` say, of those that `read` has an answer for.
-    fn narrowest<T>(&self, rule: &Rule, read: impl Fn(Effect) -> Option<T>) -> Vec<T> {
-        let own = self.of_rules.get(rule.id()).into_iter().flatten();
+    /// What the narrowest choices about `entry` say, of those that `read` has an answer for.
+    fn narrowest<T>(&self, entry: Entry<'_>, read: impl Fn(Effect) -> Option<T>) -> Vec<T> {
+        let own = self.of_rules.get(entry.id()).into_iter().flatten();
         let own: Vec<T> = own.filter_map(|effect| read(*effect)).collect();
         if !own.is_empty() {
             return own;
@@ -175,7 +175,7 @@ impl Policy {
         let mut found = Vec::new();
         for (selector, effect) in &self.others {
             let Some(answer) = read(*effect) else { continue };
-            if selector.precision() < narrowest || !selector.names(rule) {
+            if selector.precision() < narrowest || !selector.names(entry) {
                 continue;
             }
             if selector.precision() > narrowest {

@@ -4,7 +4,7 @@ use std::{fmt, path::Component, str::FromStr};
 
 use event::Level;
 
-use crate::Rule;
+use crate::Entry;
 
 /// Names rules: `id:UUID`, `tag:attack.t1059`, `folder:windows/process_creation`,
 /// `product:windows`, `level:low` or `any`.
@@ -45,14 +45,16 @@ impl Selector {
         }
     }
 
-    /// Whether it names `rule`.
-    pub fn names(&self, rule: &Rule) -> bool {
+    /// Whether it names `entry`. A correlation is of no product.
+    pub fn names(&self, entry: Entry<'_>) -> bool {
         match self {
-            Self::Rule(id) => rule.id() == id,
-            Self::Tag(tag) => rule.tags().iter().any(|own| is_within(own, tag)),
-            Self::Folder(folder) => lies_below(rule, folder),
-            Self::Product(product) => rule.logsource().product.as_deref() == Some(product),
-            Self::Level(level) => rule.level() == *level,
+            Self::Rule(id) => entry.id() == id,
+            Self::Tag(tag) => entry.tags().iter().any(|own| is_within(own, tag)),
+            Self::Folder(folder) => lies_below(entry, folder),
+            Self::Product(product) => entry
+                .logsource()
+                .is_some_and(|logsource| logsource.product.as_deref() == Some(product)),
+            Self::Level(level) => entry.level() == *level,
             Self::Any => true,
         }
     }
@@ -64,9 +66,9 @@ fn is_within(own: &str, tag: &str) -> bool {
         && matches!(own.as_bytes().get(tag.len()), None | Some(b'.'))
 }
 
-fn lies_below(rule: &Rule, folder: &str) -> bool {
+fn lies_below(entry: Entry<'_>, folder: &str) -> bool {
     let wanted: Vec<&str> = folder.split('/').collect();
-    let Some(parent) = rule.source().path.parent() else { return false };
+    let Some(parent) = entry.source().path.parent() else { return false };
     let folders: Vec<_> = parent
         .components()
         .filter_map(|component| match component {

@@ -37,10 +37,10 @@ pub(super) struct Tags {
     pub(super) techniques: Vec<String>,
 }
 
-/// The tactics and techniques that `rule` names, each once.
-pub(super) fn tags(rule: &Rule) -> Tags {
+/// The tactics and techniques that the tags `of` a rule name, each once.
+pub(super) fn tags(of: &[String]) -> Tags {
     let mut tags = Tags::default();
-    for tag in rule.tags() {
+    for tag in of {
         let Some(name) = tag.strip_prefix("attack.") else { continue };
         let name = name.to_ascii_lowercase();
         if let Some(order) = TACTICS.iter().position(|tactic| *tactic == name.replace('_', "-")) {

@@ -102,7 +102,7 @@ impl Counted {
         let mut techniques: BTreeMap<&'static str, BTreeMap<String, Technique>> = BTreeMap::new();
         let mut untagged = 0;
         for rule in &loaded.rules {
-            let tags = attack::tags(rule);
+            let tags = attack::tags(rule.tags());
             untagged += usize::from(tags.tactics.is_empty() && tags.techniques.is_empty());
             for (order, tactic) in &tags.tactics {
                 let (_, rules, of_tactic) =
