@@ -38,7 +38,8 @@ fn decode_as(formats: &Formats, format: FormatName, raw: Bytes) -> Event {
     let received = Timestamp::from_secs(1_767_225_600);
     let record = Record {
         commune: CommuneId::new("dijon").unwrap(),
-        feed: FeedId::new("dijon-decode").unwrap(),
+        // A feed of each format's own, as names of fields are bounded by feed.
+        feed: FeedId::new(&format.as_str().replace(['_', '.'], "-")).unwrap(),
         format,
         received,
         raw,
