@@ -87,7 +87,8 @@ pub(crate) const VENDORS: &[Vendor] = &[
         is_builtin: true,
     },
     Vendor {
-        modules: &["paloalto", "panw", "palo_alto"],
+        // The last are records of PAN-OS about its cloud, under the cloud's name.
+        modules: &["paloalto", "panw", "palo_alto", "WildFire"],
         products: &["paloalto"],
         services: &[],
         datasets: &[
@@ -217,7 +218,13 @@ pub(crate) const VENDORS: &[Vendor] = &[
         is_builtin: true,
     },
     Vendor {
-        modules: &["m365_defender", "microsoft_365_defender", "microsoft365defender", "defender"],
+        modules: &[
+            "m365_defender",
+            "microsoft_defender",
+            "microsoft_365_defender",
+            "microsoft365defender",
+            "defender",
+        ],
         products: &["m365_defender"],
         services: &[],
         datasets: &[("alert", &["alert"]), ("alert_evidence", &["alert"])],
@@ -321,6 +328,7 @@ pub(crate) const PHONES: &[(&str, &str)] = &[
     ("harmony_mobile", "harmony_mobile"),
     ("checkpoint_harmony_mobile", "harmony_mobile"),
     ("harmony", "harmony_mobile"),
+    ("checkpoint", "harmony_mobile"),
 ];
 
 /// Categories of what a process did, by ECS category and type; the first that fits an event.

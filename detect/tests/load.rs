@@ -50,7 +50,7 @@ fn a_bad_document_leaves_its_neighbours_whole() {
     assert!(refused[0].contains("YAML"), "{refused:?}");
     assert!(refused[1].starts_with("rules.yml:19: "), "{refused:?}");
     assert_eq!(loaded.refused[1].title.as_deref(), Some("Counted"));
-    assert!(refused[2].contains("correlation rules are not supported"), "{refused:?}");
+    assert!(refused[2].contains("correlation has no condition"), "{refused:?}");
 }
 
 #[test]
