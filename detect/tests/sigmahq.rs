@@ -124,7 +124,8 @@ fn regression_events_fire_their_rules() {
 }
 
 /// On events of recorded attacks, taken evenly, engine and plain evaluator agree about every rule
-/// that is offered them: a million pairs and more. `DETECT_CAPTURE_STEP=1` takes all events.
+/// that is offered them: a quarter of a million pairs; `DETECT_CAPTURE_STEP=10` makes a million,
+/// `1` takes all events.
 #[test]
 fn captured_events_fire_what_the_plain_evaluator_says() {
     let Some(root) = support::corpora() else { return };
@@ -152,5 +153,5 @@ fn captured_events_fire_what_the_plain_evaluator_says() {
     }
     println!("{events} events, {pairs} pairs, {fired} fire");
     assert!(differing.is_empty(), "{}", differing.join("\n"));
-    assert!(pairs >= 1_000_000 && fired > 0, "{pairs}");
+    assert!(pairs * step >= 10_000_000 && fired > 0, "{pairs}");
 }
