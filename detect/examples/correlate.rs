@@ -114,7 +114,7 @@ fn contribution(number: u64, group: u64) -> Result<Contribution, event::InvalidI
     Ok(Contribution {
         rule: format!(
             "00000000-0000-4000-8000-00000000000{}",
-            if number % 2 == 0 { 'a' } else { 'b' }
+            if number.is_multiple_of(2) { 'a' } else { 'b' }
         ),
         commune: event::CommuneId::new("dijon")?,
         feed: event::FeedId::new("dijon-pc")?,

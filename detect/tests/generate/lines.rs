@@ -187,7 +187,7 @@ fn encoded(dice: &mut Dice, line: &mut Line) {
                 // The form alone leaves no room for what surrounds it.
                 "base64offset" if !has("contains") => {
                     let whole = base64(&form);
-                    whole[..whole.len() - [0, 3, 2][form.len() % 3]].as_bytes().to_vec()
+                    whole.as_bytes()[..whole.len() - [0, 3, 2][form.len() % 3]].to_vec()
                 }
                 "base64offset" => {
                     let mut bytes = "z".repeat(dice.below(4)).into_bytes();

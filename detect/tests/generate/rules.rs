@@ -138,7 +138,7 @@ fn selection(dice: &mut Dice, lines: &mut Vec<Line>) -> String {
             .collect::<String>(),
         6 => {
             let words: Vec<_> = (0..=dice.below(2))
-                .map(|_| quoted(*dice.pick(&["cmd", "a*b", "É", "1", "k"])))
+                .map(|_| quoted(dice.pick::<&str>(&["cmd", "a*b", "É", "1", "k"])))
                 .collect();
             format!("[{}]", words.join(", "))
         }

@@ -147,7 +147,7 @@ pub(crate) fn any_value(dice: &mut Dice) -> Value {
         _ => {
             let mut text = String::new();
             for _ in 0..dice.below(5) {
-                text.push_str(*dice.pick(ATOMS));
+                text.push_str(dice.pick::<&str>(ATOMS));
             }
             Value::Str(text)
         }

@@ -67,7 +67,12 @@ fn lent_text_is_shared_and_the_event_is_the_same() {
     let source = std::str::from_utf8(&held).unwrap();
     b.push_str(fields::TAGS, "before");
     let mut space = Space::new(source, &mut memory);
-    let escaped = space.unescape(|out| Ok::<(), ()>(out.push_str("a\tb"))).unwrap();
+    let escaped = space
+        .unescape(|out| {
+            out.push_str("a\tb");
+            Ok::<(), ()>(())
+        })
+        .unwrap();
     let before = b.text.len();
     EventBuilder::with_lent(&mut b, space.finish(), |b| {
         b.push_str(fields::MESSAGE, source);
