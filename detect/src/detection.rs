@@ -19,8 +19,8 @@ const SELECTIONS_MAX: usize = 2_000;
 const FIELDS_MAX: usize = 1_000;
 /// Bytes of all conditions of one rule.
 const CONDITIONS_BYTES_MAX: usize = 64 << 10;
-/// Regular expressions of one rule; each may take a mebibyte compiled.
-const REGEXES_MAX: usize = 256;
+/// Mebibytes that the compiled regular expressions of one rule may take; each counts for one or more.
+const REGEX_MIB_MAX: usize = 256;
 /// Bytes of all texts of one rule, with all that modifiers make of them.
 const TEXT_BYTES_MAX: usize = 32 << 20;
 
@@ -31,7 +31,7 @@ pub(crate) type Resolve<'r> = dyn Fn(&str) -> Target + 'r;
 /// take, so that a hostile one stays bounded however it is cut up.
 pub(crate) struct Context<'r> {
     pub(crate) resolve: &'r Resolve<'r>,
-    regexes_left: Cell<usize>,
+    regex_mib_left: Cell<usize>,
     text_bytes_left: Cell<usize>,
 }
 
@@ -40,16 +40,19 @@ impl<'r> Context<'r> {
     pub(crate) fn new(resolve: &'r Resolve<'r>) -> Self {
         Self {
             resolve,
-            regexes_left: Cell::new(REGEXES_MAX),
+            regex_mib_left: Cell::new(REGEX_MIB_MAX),
             text_bytes_left: Cell::new(TEXT_BYTES_MAX),
         }
     }
 
-    /// Takes one regular expression from what is left.
-    pub(crate) fn take_regex(&self) -> Result<(), String> {
-        let left = self.regexes_left.get().checked_sub(1);
-        self.regexes_left.set(left.ok_or_else(|| {
-            format!("a rule has more than {REGEXES_MAX} regular expressions; join or split them")
+    /// Takes room for a regular expression, or for more of one, from what is left.
+    pub(crate) fn take_regex(&self, mebibytes: usize) -> Result<(), String> {
+        let left = self.regex_mib_left.get().checked_sub(mebibytes);
+        self.regex_mib_left.set(left.ok_or_else(|| {
+            format!(
+                "the regular expressions of a rule take more than {REGEX_MIB_MAX} MiB, each at \
+                 least one; join or split them, and use smaller repetitions"
+            )
         })?);
         Ok(())
     }

@@ -21,8 +21,10 @@ use crate::{
 const VALUE_BYTES_MAX: usize = 64 << 10;
 /// Wildcards in one value.
 const WILDCARDS_MAX: usize = 256;
-/// Bytes that a compiled regular expression takes.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+/// Bytes that a compiled regular expression takes. Repeated Unicode classes are large: `\w{1,64}`
+/// alone takes more than a mebibyte.
+const REGEX_BYTES_MAX: usize = REGEX_MIB_MAX << 20;
+const REGEX_MIB_MAX: usize = 8;
 /// Nesting within a regular expression.
 const REGEX_DEPTH_MAX: u32 = 64;
 
@@ -68,8 +70,7 @@ impl Modifiers {
         let mut tests = Vec::with_capacity(forms.len());
         for form in forms {
             if let Some(flags) = self.regex {
-                context.take_regex().map_err(problem)?;
-                tests.push(self.pattern(form, flags, line)?);
+                tests.push(self.pattern(form, flags, line, context)?);
             } else if self.cidr {
                 let text: String = form.iter().map(Piece::text).collect();
                 tests.push(Test::Cidr(Cidr::parse(&text).map_err(problem)?));
@@ -197,7 +198,13 @@ impl Modifiers {
 
     /// A regular expression is searched for, which is what `contains` means; `startswith` and
     /// `endswith` tie it to an end of the value.
-    fn pattern(&self, form: &[Piece], flags: Flags, line: u32) -> Result<Test, Problem> {
+    fn pattern(
+        &self,
+        form: &[Piece],
+        flags: Flags,
+        line: u32,
+        context: &Context<'_>,
+    ) -> Result<Test, Problem> {
         let mut text = String::new();
         for piece in form {
             match piece {
@@ -211,7 +218,7 @@ impl Modifiers {
             Anchor::Ends => text = format!(r"(?:{text})\z"),
             Anchor::Whole | Anchor::Contains => {}
         }
-        regex(&text, flags, line)
+        regex(&text, flags, line, context)
     }
 }
 
@@ -223,7 +230,9 @@ impl Piece {
     }
 }
 
-fn regex(text: &str, flags: Flags, line: u32) -> Result<Test, Problem> {
+/// Nearly all are small, so each is tried within a mebibyte of what the rule may take, and a larger
+/// one pays for all that it may take.
+fn regex(text: &str, flags: Flags, line: u32, context: &Context<'_>) -> Result<Test, Problem> {
     // Flags go into the expression itself, so that its text says all there is to it and two
     // equal texts are one test.
     let mut spelled = String::with_capacity(text.len() + 6);
@@ -235,11 +244,21 @@ fn regex(text: &str, flags: Flags, line: u32) -> Result<Test, Problem> {
         }
     }
     spelled.push_str(text);
-    let built = RegexBuilder::new(&spelled)
-        .size_limit(REGEX_BYTES_MAX)
-        .dfa_size_limit(REGEX_BYTES_MAX)
-        .nest_limit(REGEX_DEPTH_MAX)
-        .build();
+    let build = |mebibytes: usize| {
+        RegexBuilder::new(&spelled)
+            .size_limit(mebibytes << 20)
+            .dfa_size_limit(1 << 20)
+            .nest_limit(REGEX_DEPTH_MAX)
+            .build()
+    };
+    let take =
+        |mebibytes| context.take_regex(mebibytes).map_err(|reason| Problem::new(line, reason));
+    take(1)?;
+    let mut built = build(1);
+    if let Err(regex::Error::CompiledTooBig(_)) = built {
+        take(REGEX_MIB_MAX - 1)?;
+        built = build(REGEX_MIB_MAX);
+    }
     match built {
         Ok(regex) => Ok(Test::Regex(Arc::new(regex))),
         Err(regex::Error::CompiledTooBig(_)) => Err(Problem::new(

@@ -1,7 +1,7 @@
 //! pySigma as an oracle: what it makes of generated rules, read by a small evaluator of its
 //! condition trees, against ours.
 //!
-//! Needs Python with pySigma: `JACQUEMART_PYSIGMA` names the interpreter, `python3` where it is
+//! Needs Python with pySigma: `TEST_PYSIGMA` names the interpreter, `python3` where it is
 //! not set. Each difference is one of [`KNOWN`] or of [`is_told_apart`], which
 //! `docs/sigma-conformance.md` explains.
 
@@ -89,12 +89,12 @@ fn lists() -> (Placeholders, Value) {
 
 /// The interpreter, where it has pySigma.
 fn python() -> Option<String> {
-    let python = std::env::var("JACQUEMART_PYSIGMA").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var("TEST_PYSIGMA").unwrap_or_else(|_| "python3".to_owned());
     let has = Command::new(&python).args(["-c", "import sigma, yaml"]).output();
     if has.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
-    eprintln!("skipped: no pySigma in {python} (JACQUEMART_PYSIGMA)");
+    eprintln!("skipped: no pySigma in {python} (TEST_PYSIGMA)");
     None
 }
 

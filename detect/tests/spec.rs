@@ -199,6 +199,14 @@ fn conditions_combine_selections() {
 }
 
 #[test]
+fn large_expressions_that_people_write_load() {
+    // Classes of Unicode make this one larger than most by far.
+    let d = "s:\n  F|re: '-k\\s\\w{1,64}(?:\\s-p)?$'\ncondition: s";
+    check(d, &json!({"F": "host.exe -k netsvcs -p"}), true);
+    check(d, &json!({"F": "host.exe -k net svcs"}), false);
+}
+
+#[test]
 fn what_cannot_be_right_is_refused_with_its_line() {
     let s = |line: &str| format!("s:\n  {line}\ncondition: s");
     refused(&s("F|foo: x"), "unknown modifier \"foo\"");

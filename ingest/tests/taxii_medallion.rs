@@ -1,4 +1,4 @@
-//! Against medallion, the TAXII 2.1 server of OASIS. `JACQUEMART_MEDALLION` names the program,
+//! Against medallion, the TAXII 2.1 server of OASIS. `TEST_MEDALLION` names the program,
 //! which `pip install medallion` brings; without it `medallion` is looked for in `PATH`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -70,7 +70,7 @@ fn data(count: u32) -> Value {
 
 /// Starts the server; `None` after saying why the test is skipped.
 fn start(dir: &Path, count: u32) -> Option<Medallion> {
-    let program = std::env::var_os("JACQUEMART_MEDALLION").unwrap_or_else(|| "medallion".into());
+    let program = std::env::var_os("TEST_MEDALLION").unwrap_or_else(|| "medallion".into());
     let file = dir.join("data.json");
     std::fs::write(&file, data(count).to_string()).unwrap();
     let config = json!({
@@ -88,7 +88,7 @@ fn start(dir: &Path, count: u32) -> Option<Medallion> {
         .stderr(Stdio::null())
         .spawn();
     let Ok(child) = child else {
-        eprintln!("skipped: no medallion (pip install medallion, or set JACQUEMART_MEDALLION)");
+        eprintln!("skipped: no medallion (pip install medallion, or set TEST_MEDALLION)");
         return None;
     };
     let mut server = Medallion { child, url: format!("http://127.0.0.1:{port}/taxii2/") };

@@ -28,6 +28,10 @@ pub(crate) enum Rules {
         /// trigger
         #[arg(long)]
         warnings: bool,
+        /// The folder with the values of placeholders; without it the one that the configuration
+        /// names as rules.placeholders
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        placeholders: Option<PathBuf>,
     },
     /// Run each rule against the example events beside it (x.test.json); exits with 5 where one
     /// does not do as it says

@@ -1,18 +1,26 @@
 //! What loads, what is refused, and what is odd.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use detect::Refusal;
 use serde_json::{Value, json};
 
 use crate::{Exit, Failure, cli::Output, print};
 
-pub(super) fn run(output: Output, paths: &[PathBuf], with_warnings: bool) -> Result<Exit, Failure> {
+/// `lists` is the folder with the values of placeholders, as `rules.placeholders` names it.
+pub(super) fn run(
+    output: Output,
+    paths: &[PathBuf],
+    with_warnings: bool,
+    lists: Option<&Path>,
+) -> Result<Exit, Failure> {
     let started = std::time::Instant::now();
-    let loaded = detect::load(paths);
+    let (placeholders, unusable) = crate::rules::placeholders(lists);
+    let loaded = detect::load_with(paths, &placeholders);
     let linked = detect::Correlations::link(loaded.correlations, &loaded.rules);
     let rules = loaded.rules.len() + linked.correlations.len();
-    let (mut refused, mut warnings) = (loaded.refused, loaded.warnings);
+    let (mut refused, mut warnings) = (unusable, loaded.warnings);
+    refused.extend(loaded.refused);
     refused.extend(linked.refused);
     warnings.extend(linked.warnings);
     let engine = detect::Engine::new(loaded.rules);
@@ -28,6 +36,7 @@ pub(super) fn run(output: Output, paths: &[PathBuf], with_warnings: bool) -> Res
             "warnings": warnings.iter().map(as_json).collect::<Vec<_>>(),
             "load_and_compile_ms": u64::try_from(took_ms).unwrap_or(u64::MAX),
             "engine_bytes": engine.memory_bytes(),
+            "engine_memory": memory(&engine),
         }))?,
         Output::Table => {
             for refusal in &refused {
@@ -52,6 +61,19 @@ pub(super) fn run(output: Output, paths: &[PathBuf], with_warnings: bool) -> Res
         }
     }
     Ok(if refused.is_empty() { Exit::Done } else { Exit::Found })
+}
+
+/// Bytes by part, and how many rules no part of a search finds.
+fn memory(engine: &detect::Engine) -> Value {
+    let memory = engine.memory();
+    json!({
+        "programs_bytes": memory.programs,
+        "largest_program_bytes": memory.largest_program,
+        "items_bytes": memory.items,
+        "conditions_bytes": memory.conditions,
+        "tables_bytes": memory.tables,
+        "unwitnessed_rules": memory.unwitnessed_rules,
+    })
 }
 
 fn as_json(refusal: &Refusal) -> Value {

@@ -17,7 +17,13 @@ use crate::{
 
 pub(crate) async fn run(global: &Global, args: Rules) -> Result<Exit, Failure> {
     match args {
-        Rules::Check { paths, warnings } => check::run(global.output, &paths, warnings),
+        Rules::Check { paths, warnings, placeholders } => {
+            let lists = match placeholders {
+                Some(folder) => Some(folder),
+                None => load_config(global)?.rules.placeholders,
+            };
+            check::run(global.output, &paths, warnings, lists.as_deref())
+        }
         Rules::Test { paths, strict, verbose } => {
             let paths = match paths.is_empty() {
                 true => load_config(global)?.rules.paths,
