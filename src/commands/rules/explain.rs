@@ -68,7 +68,7 @@ fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Vec<Arc
     }
     let builtin = !is_file && paths.is_empty();
     let config = config::Rules { builtin, paths: all, ..config.clone() };
-    let Loaded { rules, refused, .. } = rules::load_as(&config);
+    let Loaded { rules, refused, correlations, .. } = rules::load_as(&config);
     let found: Vec<Arc<Rule>> = rules
         .into_iter()
         .filter(|rule| match is_file {
@@ -77,6 +77,16 @@ fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Vec<Arc
         })
         .map(Arc::new)
         .collect();
+    let is_meant = |correlation: &detect::Correlation| match is_file {
+        true => correlation.source().path == file,
+        false => correlation.id().eq_ignore_ascii_case(name),
+    };
+    if found.is_empty() && correlations.iter().any(is_meant) {
+        return Err(Failure::usage(format!(
+            "{name}: a correlation looks at several events; `jacquemart rules test` and `jacquemart \
+             detect` show whether it fires, and explain takes the rules that it refers to"
+        )));
+    }
     if found.is_empty() {
         let why = refused
             .iter()
