@@ -103,6 +103,9 @@ pub(crate) enum Command {
     /// List, check and try formats
     #[command(subcommand)]
     Format(Format),
+    /// Create and check the bus's topics on Kafka
+    #[command(subcommand)]
+    Bus(Bus),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Config),
@@ -469,6 +472,14 @@ pub(crate) enum Token {
         #[command(flatten)]
         server: Server,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bus {
+    /// Create the topics that are missing, with the partitions, copies and retention of [kafka]
+    Init,
+    /// Compare the topics with the configuration; exit code 5 where one is not as it has to be
+    Check,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ use ingest::{
 use serde::{Deserialize, Serialize};
 
 mod correlate;
+pub(crate) mod kafka;
 mod size;
 
 use correlate::Correlate;
@@ -41,7 +42,7 @@ const OTHER_VARIABLES: &[&str] = &[
 pub(crate) struct Config {
     /// Where everything is kept that no URL says otherwise of.
     pub(crate) data_dir: PathBuf,
-    /// `journal:///…`; empty is `<data_dir>/journal`.
+    /// `journal:///…` or `kafka://HOST:PORT,…`; empty is `<data_dir>/journal`.
     pub(crate) bus: String,
     /// `sqlite:///…`; empty is `<data_dir>/jacquemart.db`.
     pub(crate) database: String,
@@ -51,6 +52,7 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) formats_dir: Option<PathBuf>,
     pub(crate) journal: Journal,
+    pub(crate) kafka: kafka::Kafka,
     pub(crate) ingest: Ingest,
     pub(crate) detect: Detect,
     pub(crate) correlate: Correlate,
@@ -70,6 +72,7 @@ impl Default for Config {
             splits: String::new(),
             formats_dir: None,
             journal: Journal::default(),
+            kafka: kafka::Kafka::default(),
             ingest: Ingest::default(),
             detect: Detect::default(),
             correlate: Correlate::default(),
@@ -351,6 +354,9 @@ impl Config {
         }
         if self.detect.batch_events_max == 0 {
             return refuse("detect.batch_events_max", "must be at least 1".to_owned());
+        }
+        if let Err((key, reason)) = self.kafka.check() {
+            return refuse(&format!("kafka.{key}"), reason);
         }
         if let Err((place, reason)) = self.indicators.check() {
             return refuse(&place, reason);

@@ -52,6 +52,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(args) => c::token::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
         Command::Format(args) => c::format::run(&global, args),
+        Command::Bus(args) => c::bus::run(&global, &args).await,
         Command::Config(args) => c::config::run(&global, &args),
         Command::Completion { shell } => c::completion::run(shell),
     }

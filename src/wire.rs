@@ -1,18 +1,14 @@
 //! From URLs to what runs: the only place that knows which backend stands behind which seam.
 
+pub(crate) mod bus;
+
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use api::RequestMetrics;
 use axum::{Extension, Router};
 use event::{Decode, FormatName};
-use ingest::{
-    bus::{
-        Bus,
-        journal::{Journal, JournalConfig},
-    },
-    formats::Formats,
-};
+use ingest::{bus::Bus, formats::Formats};
 use store::{
     auth::{Caller, DataDir},
     db::{self, Database},
@@ -85,7 +81,7 @@ impl Wired {
         let hunt: Arc<dyn Hunt> =
             Arc::new(Hunter::new(Arc::clone(&index), HunterConfig::default()));
         let bus = match mode {
-            OpenMode::Serve => Some(open_bus(config)?),
+            OpenMode::Serve => Some(bus::open(config).await?),
             OpenMode::Offline => None,
         };
         let feeds = Arc::new(FeedTable::default());
@@ -176,24 +172,4 @@ async fn open_indicators(
             .context("failed to put indicators in force")?;
     }
     Ok(indicators)
-}
-
-/// The bus that the URL names.
-fn open_bus(config: &Config) -> Result<Arc<dyn Bus>, Failure> {
-    let url = config.bus_url();
-    match url.split_once("://") {
-        Some(("journal", dir)) => {
-            let journal = Journal::open(JournalConfig {
-                journal_bytes_max: config.journal.journal_bytes_max.0,
-                segment_bytes: config.journal.segment_bytes.0,
-                ..JournalConfig::new(dir)
-            })
-            .context("failed to open the journal")?;
-            Ok(journal)
-        }
-        Some(("kafka", _)) => {
-            Err(Failure::usage("bus: this version has no Kafka yet; use journal:///…"))
-        }
-        _ => Err(Failure::new(Exit::Usage, anyhow!("bus: {url:?} is no bus; use journal:///…"))),
-    }
 }

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod bus;
 pub(crate) mod commune;
 pub(crate) mod completion;
 pub(crate) mod config;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use detect::{Correlations, Correlator, Limits, Ruleset};
 use event::{Detection, Signal, Timestamp};
-use ingest::bus::{AppendError, Batch, Bus, Group, PollLimit, Polled, Reader, Topic};
+use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Reader, Topic};
 use store::db::{Database, Position};
 use tokio_util::sync::CancellationToken;
 
@@ -272,9 +272,9 @@ impl CorrelateWorker {
             let payloads = partition.outbox[..same].iter().map(|fired| fired.payload.clone());
             match self.bus.append(Topic::Detections, &key, payloads.collect()).await {
                 Ok(_) => drop(partition.outbox.drain(..same)),
-                Err(AppendError::Full { used_bytes, max_bytes }) => {
+                Err(error) if error.is_passing() => {
                     self.metrics.worker_errors.with_label_values(&["correlate"]).inc();
-                    tracing::warn!(used_bytes, max_bytes, "topic detections is full; waiting");
+                    tracing::warn!(%error, "topic detections takes nothing; waiting");
                     // It may be full of what this reader has read and not yet let go.
                     if partition.next > partition.saved
                         && !self.save(number, partition, reader, stop).await?
@@ -301,8 +301,9 @@ impl CorrelateWorker {
         }
         let tick = Signal::Tick(now).to_vec().context("failed to encode a tick")?;
         match self.bus.append(Topic::Detections, "tick", vec![tick.into()]).await {
-            // A full topic has enough in it to move time on.
-            Ok(_) | Err(AppendError::Full { .. }) => Ok(()),
+            Ok(_) => Ok(()),
+            // A full topic has enough in it to move time on, and the next tick tries again.
+            Err(error) if error.is_passing() => Ok(()),
             Err(error) => Err(error).context("failed to append a tick"),
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bytes::Bytes;
 use event::{CommuneId, Detection, Signal, Timestamp};
-use ingest::bus::{AppendError, Batch, Bus, Group, PollLimit, Polled, Topic};
+use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Topic};
 use tokio_util::sync::CancellationToken;
 
 use super::{backoff::Backoff, decoded::Decoded, matching::Pool};
@@ -109,13 +109,9 @@ impl DetectWorker {
         loop {
             match self.bus.append(Topic::Detections, key, payloads.clone()).await {
                 Ok(_) => return Ok(true),
-                Err(AppendError::Full { used_bytes, max_bytes }) => {
+                Err(error) if error.is_passing() => {
                     self.metrics.worker_errors.with_label_values(&["detect"]).inc();
-                    tracing::warn!(
-                        used_bytes,
-                        max_bytes,
-                        "topic detections is full; waiting for its reader"
-                    );
+                    tracing::warn!(%error, "topic detections takes nothing; waiting");
                     if !backoff.wait(stop).await {
                         return Ok(false);
                     }

@@ -24,7 +24,7 @@ pub(crate) async fn run(
         let status = bus.status().await;
         for lag in &status.lags {
             let labels = [lag.topic.as_str(), &lag.partition.to_string(), lag.group.as_str()];
-            let behind = i64::try_from(lag.end.saturating_sub(lag.committed)).unwrap_or(i64::MAX);
+            let behind = i64::try_from(lag.behind).unwrap_or(i64::MAX);
             metrics.lag.with_label_values(&labels).set(behind);
         }
         metrics.bus_bytes.set(i64::try_from(status.used_bytes).unwrap_or(i64::MAX));

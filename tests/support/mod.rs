@@ -35,22 +35,40 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Where `TEST_KAFKA` names brokers, the same tests run on Kafka: the `bus` key, and a `[kafka]`
+/// section with topics that no other centre has. The binary must have the feature `kafka`.
+fn bus(dir: &tempfile::TempDir) -> (String, String) {
+    let Ok(brokers) = std::env::var("TEST_KAFKA") else { return Default::default() };
+    let name = dir.path().file_name().unwrap().to_string_lossy();
+    let prefix = name.trim_start_matches('.');
+    (
+        format!("bus = \"kafka://{brokers}\""),
+        format!("[kafka]\nprefix = \"{prefix}\"\nrecords_partitions = 3\n"),
+    )
+}
+
 impl Centre {
     /// A data folder with a configuration on free ports, and `extra` TOML at its end.
     pub(crate) fn new(extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ingest, api) = (free_port(), free_port());
+        let (bus, kafka) = bus(&dir);
         let config = format!(
-            "data_dir = {:?}\n{extra}\n[ingest.http]\nlisten = \"127.0.0.1:{ingest}\"\n[api]\nlisten = \"127.0.0.1:{api}\"\n",
+            "data_dir = {:?}\n{bus}\n{extra}\n{kafka}\n[ingest.http]\nlisten = \"127.0.0.1:{ingest}\"\n[api]\nlisten = \"127.0.0.1:{api}\"\n",
             dir.path().join("data")
         );
         fs::write(dir.path().join("jacquemart.toml"), config).unwrap();
-        Self {
+        let centre = Self {
             dir,
             ingest: format!("http://127.0.0.1:{ingest}"),
             api: format!("http://127.0.0.1:{api}"),
             child: None,
+        };
+        if !kafka.is_empty() {
+            let output = centre.run(&["bus", "init"]);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
+        centre
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

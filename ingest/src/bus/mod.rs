@@ -1,8 +1,9 @@
 //! The bus seam: a durable, ordered, replayable log between the stages.
 //!
-//! Two worlds stand behind [`Bus`]: the embedded [`journal`] and, later, Kafka. Both have
-//! topics split into partitions, offsets that only grow within a partition, and reader groups
-//! that commit how far they got. Callers never ask which world they are in.
+//! Two worlds stand behind [`Bus`]: the embedded [`journal`] and, with the feature `kafka`,
+//! Apache Kafka. Both have topics split into partitions, offsets that only grow within a
+//! partition, and reader groups that commit how far they got. Callers never ask which world they
+//! are in.
 
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use bytes::Bytes;
 use event::BusId;
 
 pub mod journal;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+mod random;
 
 /// What a topic carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,10 +103,21 @@ pub enum AppendError {
         /// The bound.
         max_bytes: usize,
     },
+    /// The brokers did not acknowledge in time. The batch may be on the bus or not: whoever sends
+    /// it again may double it.
+    #[error("the bus does not answer: {0}")]
+    Unavailable(String),
     /// The bus is shutting down, or stopped itself because a write or fsync failed: what is not
     /// known to be durable must not be acknowledged.
     #[error("the bus is stopped: {0}")]
     Stopped(String),
+}
+
+impl AppendError {
+    /// Whether waiting and trying again may help.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Unavailable(_))
+    }
 }
 
 /// Why reading or committing failed. The texts complete "failed to read the bus: …".
@@ -115,6 +130,14 @@ pub enum BusError {
         path: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The brokers said no, or did not answer for too long.
+    #[error("{topic}: {reason}")]
+    Broker {
+        /// The topic.
+        topic: String,
+        /// What they said.
+        reason: String,
     },
     /// The bus is shutting down.
     #[error("the bus is stopped")]
@@ -194,6 +217,9 @@ pub struct GroupLag {
     pub committed: u64,
     /// The next offset that will be given out.
     pub end: u64,
+    /// How much waits: payloads in the journal; on Kafka, whose brokers cannot see into them,
+    /// appends.
+    pub behind: u64,
 }
 
 /// How the bus is.

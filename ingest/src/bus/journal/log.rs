@@ -285,6 +285,7 @@ impl Log {
             group: group.group,
             committed: group.committed.min(end),
             end,
+            behind: end.saturating_sub(group.committed),
         };
         state.groups.iter().map(lag).collect()
     }

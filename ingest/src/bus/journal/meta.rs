@@ -12,6 +12,7 @@ use event::BusId;
 use rustix::{fs::FlockOperation, io::Errno};
 
 use super::{
+    super::random,
     OpenError, VERSION,
     disk::{read_up_to, sync_dir},
     frame::u32_at,
@@ -97,14 +98,7 @@ impl Meta {
     }
 
     fn draw() -> io::Result<Self> {
-        let mut random = [0; 32];
-        File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let (id, salt) = random.split_at(16);
-        let mut bus: [u8; 16] = id.try_into().map_err(io::Error::other)?;
-        // UUID version 4, variant 1 (RFC 9562).
-        bus[6] = bus[6] & 0x0f | 0x40;
-        bus[8] = bus[8] & 0x3f | 0x80;
-        Ok(Self { bus: BusId::from_bytes(bus), salt: salt.try_into().map_err(io::Error::other)? })
+        Ok(Self { bus: random::bus_id()?, salt: random::bytes()? })
     }
 
     fn write(&self, dir: &Path, path: &Path) -> io::Result<()> {

@@ -97,6 +97,9 @@ impl Refusal {
             Self::Bus { error: AppendError::Full { .. }, .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "bus-full", "The bus is full")
             }
+            Self::Bus { error: AppendError::Unavailable(_), .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "bus-unavailable", "The bus does not answer")
+            }
             Self::Bus { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "bus-stopped", "The bus is stopped")
             }
