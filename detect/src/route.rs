@@ -1,9 +1,6 @@
 //! Which log sources an event belongs to, from its format and content.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::OnceLock,
-};
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use event::{Event, FieldId, ValueRef, fields};
 
@@ -174,15 +171,19 @@ fn code_of(code: Option<ValueRef<'_>>) -> Option<u32> {
 }
 
 /// [`WINDOWS`] by code: the service and the categories.
-fn windows_codes() -> &'static HashMap<u32, Vec<(Route, Route)>> {
-    static CODES: OnceLock<HashMap<u32, Vec<(Route, Route)>>> = OnceLock::new();
-    CODES.get_or_init(|| {
-        let mut codes: HashMap<u32, Vec<(Route, Route)>> = HashMap::new();
-        for (name, code, categories) in WINDOWS {
-            codes.entry(*code).or_default().push((service(name), all_of(categories)));
-        }
+fn windows_codes(code: u32) -> &'static [(u32, Route, Route)] {
+    static CODES: OnceLock<Vec<(u32, Route, Route)>> = OnceLock::new();
+    let codes = CODES.get_or_init(|| {
+        let row = |(name, code, categories): &(&str, u32, &[&str])| {
+            (*code, service(name), all_of(categories))
+        };
+        let mut codes: Vec<_> = WINDOWS.iter().map(row).collect();
+        codes.sort_by_key(|(code, ..)| *code);
         codes
-    })
+    });
+    let from = codes.partition_point(|(known, ..)| *known < code);
+    let count = codes[from..].partition_point(|(known, ..)| *known == code);
+    &codes[from..from + count]
 }
 
 fn windows(event: &Event, channel: &str, provider: &str, code: Option<u32>) -> Route {
@@ -200,7 +201,7 @@ fn windows(event: &Event, channel: &str, provider: &str, code: Option<u32>) -> R
         route = route.with(service("sysmon"));
     }
     let Some(code) = code else { return route };
-    for (service, categories) in windows_codes().get(&code).map(Vec::as_slice).unwrap_or_default() {
+    for (_, service, categories) in windows_codes(code) {
         if service.services & route.services != 0 {
             return route.with(registry(event, code).unwrap_or(*categories));
         }

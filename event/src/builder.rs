@@ -15,6 +15,9 @@ use crate::{
 /// JSON text.
 const DEPTH_MAX: usize = 32;
 
+/// Room for what [`EventBuilder::build`] adds to the text.
+const BUILD_BYTES: usize = 192;
+
 /// Pairs that an event has room for at once.
 const PAIRS: usize = 96;
 
@@ -141,6 +144,28 @@ impl EventBuilder {
     pub fn push_str(&mut self, field: FieldId, text: &str) {
         let span = self.store(text);
         self.entry(field, Val::Str(span));
+    }
+
+    /// Adds a text value that stands at `range` (in bytes) of the text that
+    /// [`set_text`](Self::set_text) is given before [`build`](Self::build), for decoders that
+    /// find all values before the text is put together. Until then it reads as empty, as does a
+    /// range that is none of that text.
+    #[inline]
+    pub fn push_range(&mut self, field: FieldId, range: Range<usize>) {
+        self.entry(field, Val::Str(Span::new(range.start, range.len())));
+    }
+
+    /// Sets the text that [`push_range`](Self::push_range) is about: the record's own text, and
+    /// behind it what was unescaped. Nothing else has pushed text before.
+    pub fn set_text(&mut self, original: &str, unescaped: &str) {
+        debug_assert!(self.text.is_empty(), "text that was pushed before would be lost");
+        let len = original.len() + unescaped.len();
+        self.text = String::with_capacity(len + BUILD_BYTES);
+        self.text.push_str(original);
+        self.text.push_str(unescaped);
+        if original.len() == self.record.raw.len() {
+            self.original_text = Some(Span::new(0, original.len()));
+        }
     }
 
     /// Adds a text value that `write` appends to the buffer it is given, without a copy.

@@ -164,6 +164,18 @@ impl Event {
         self.fields.iter().zip(&self.vals).map(|(field, val)| (*field, val.of(&self.text)))
     }
 
+    /// The names of all pairs, in the order of [`iter`](Self::iter).
+    #[inline]
+    pub fn fields(&self) -> &[FieldId] {
+        &self.fields
+    }
+
+    /// The value of the pair at this place.
+    #[inline]
+    pub fn value_at(&self, index: usize) -> Option<ValueRef<'_>> {
+        self.vals.get(index).map(|val| val.of(&self.text))
+    }
+
     /// A text that every text value is a part of, so that all can be searched at once. Other
     /// things may stand in it too, and where one value ends another may begin.
     pub fn text(&self) -> &str {

@@ -161,12 +161,31 @@ impl Class {
     ) {
         let filter = &*self.filter;
         let mask = filter.len() - 1;
-        let is_known = |gram| {
+        // Its last bit says whether the gram may be in the table.
+        let known = |gram| {
             let bit = hashed(gram, self.shift);
             // The mask changes nothing; it lets the compiler see that the index is in bounds.
-            filter[(bit / 64) & mask] >> (bit % 64) & 1 == 1
+            filter[(bit / 64) & mask] >> (bit % 64)
         };
-        let mut at = 0;
+        let is_known = |gram| known(gram) & 1 == 1;
+        let gram_at = |at: usize| match text.get(at..at + 4) {
+            Some(&[a, b, c, d]) => gram::<WIDTH>([a, b, c, d]),
+            _ => 0,
+        };
+        let (mut at, step) = (0, self.step);
+        // Nearly all grams are unknown, so four are asked about at once.
+        while at + 3 * step + 4 <= text.len() {
+            let (a, b) = (gram_at(at), gram_at(at + step));
+            let (c, d) = (gram_at(at + 2 * step), gram_at(at + 3 * step));
+            if (known(a) | known(b) | known(c) | known(d)) & 1 == 1 {
+                for (place, gram) in [a, b, c, d].into_iter().enumerate() {
+                    if is_known(gram) {
+                        self.verify(needles, text, at + place * step, gram, found);
+                    }
+                }
+            }
+            at += 4 * step;
+        }
         while let Some(Ok(word)) = text.get(at..at + 4).map(TryInto::try_into) {
             let gram = gram::<WIDTH>(word);
             if is_known(gram) {

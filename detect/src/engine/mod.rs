@@ -315,8 +315,8 @@ struct Items<'c> {
 impl Items<'_> {
     fn node(&mut self, expr: &Expr) -> Node {
         match expr {
-            Expr::And(parts) => Node::And(parts.iter().map(|part| self.node(part)).collect()),
-            Expr::Or(parts) => Node::Or(parts.iter().map(|part| self.node(part)).collect()),
+            Expr::And(parts) => Node::And(self.nodes(parts)),
+            Expr::Or(parts) => Node::Or(self.nodes(parts)),
             Expr::Not(inner) => Node::Not(Box::new(self.node(inner))),
             Expr::Item(item) => {
                 // The debug form spells every part of an item out, so equal ones are equal.
@@ -332,31 +332,66 @@ impl Items<'_> {
     }
 }
 
+impl Items<'_> {
+    /// The parts of an `and` or an `or`, the cheapest first. Invariant: both ask whether all or
+    /// any of their parts hold, whatever their order.
+    fn nodes(&mut self, parts: &[Arc<Expr>]) -> Box<[Node]> {
+        let mut parts: Vec<&Expr> = parts.iter().map(|part| &**part).collect();
+        parts.sort_by_key(|part| effort(part));
+        parts.into_iter().map(|part| self.node(part)).collect()
+    }
+}
+
+/// Roughly, how much it takes to see whether an expression holds.
+fn effort(expr: &Expr) -> usize {
+    match expr {
+        Expr::And(parts) | Expr::Or(parts) => parts.iter().map(|part| effort(part)).sum(),
+        Expr::Not(inner) => effort(inner),
+        Expr::Item(item) => {
+            let one = |test: &Test| match test {
+                Test::Regex(_) => 50,
+                Test::Text(_) => 2,
+                _ => 1,
+            };
+            let values = match &item.target {
+                // Every value of the event.
+                Target::Everything => 100,
+                Target::Fields { .. } => 1,
+            };
+            values * item.tests.iter().map(one).sum::<usize>()
+        }
+    }
+}
+
 /// The programs, and which of them each route runs.
 ///
 /// Invariant: the rules in the programs of a route are exactly those that the route has all
 /// parts of, each in one program. Programs are told apart by the set of log sources in them,
-/// in three groups (with a category; with a service only; with neither), so that routes that
-/// differ in one group share the programs of the others.
+/// in four groups (with a category; with a service only; with neither; whose witnesses may be
+/// anywhere, so that the whole text is searched once), so that routes that differ in one group
+/// share the programs of the others.
 fn plan(rules: &[Rule], asked: &[Option<Route>], columns: &Columns) -> (Vec<Program>, Plans) {
-    let mut sources: BTreeMap<Route, Vec<u32>> = BTreeMap::new();
-    for (place, asked) in (0..).zip(asked) {
+    let choices: Vec<Option<Choice>> =
+        rules.par_iter().map(|rule| witness::choose(&rule.expr)).collect();
+    let mut sources: BTreeMap<(usize, Route), Vec<u32>> = BTreeMap::new();
+    for ((place, asked), choice) in (0..).zip(asked).zip(&choices) {
         if let Some(asked) = asked {
-            sources.entry(*asked).or_default().push(place);
+            let group = match asked {
+                _ if choice.as_ref().is_some_and(Choice::is_anywhere) => 3,
+                asked if asked.categories != 0 => 0,
+                asked if asked.services != 0 => 1,
+                _ => 2,
+            };
+            sources.entry((group, *asked)).or_default().push(place);
         }
     }
-    let group = |asked: &Route| match asked {
-        asked if asked.categories != 0 => 0,
-        asked if asked.services != 0 => 1,
-        _ => 2,
-    };
-    let mut keys: Vec<Vec<Route>> = Vec::new();
-    let mut known: HashMap<Vec<Route>, usize> = HashMap::new();
+    let mut keys: Vec<Vec<(usize, Route)>> = Vec::new();
+    let mut known: HashMap<Vec<(usize, Route)>, usize> = HashMap::new();
     let mut plans = Plans::default();
     for route in route::all() {
-        let mut groups: [Vec<Route>; 3] = Default::default();
-        for asked in sources.keys().filter(|asked| route.has(asked)) {
-            groups[group(asked)].push(*asked);
+        let mut groups: [Vec<(usize, Route)>; 4] = Default::default();
+        for source in sources.keys().filter(|(_, asked)| route.has(asked)) {
+            groups[source.0].push(*source);
         }
         let programs = groups.into_iter().filter(|key| !key.is_empty()).map(|key| {
             *known.entry(key).or_insert_with_key(|key| {
@@ -366,8 +401,6 @@ fn plan(rules: &[Rule], asked: &[Option<Route>], columns: &Columns) -> (Vec<Prog
         });
         plans.insert(*route, programs.collect());
     }
-    let choices: Vec<Option<Choice>> =
-        rules.par_iter().map(|rule| witness::choose(&rule.expr)).collect();
     let programs = keys
         .par_iter()
         .map(|key| {

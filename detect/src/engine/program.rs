@@ -95,9 +95,18 @@ impl Program {
         for index in 0..view.read() {
             let column = usize::from(view.column(index));
             let Some([from, to]) = self.starts.get(column..column + 2) else { continue };
-            for number in &self.slots_of[usize::from(*from)..usize::from(*to)] {
+            let slots = &self.slots_of[usize::from(*from)..usize::from(*to)];
+            if slots.is_empty() {
+                continue;
+            }
+            let (text, marks) = view.searched(index);
+            for number in slots {
                 let number = usize::from(*number);
-                self.slots[number].candidates(view, index, number);
+                let slot = &self.slots[number];
+                slot.found_present(marks);
+                if marks.is_new(number, text) {
+                    slot.search(text, marks);
+                }
             }
         }
         for slot in &self.anywhere {

@@ -125,19 +125,12 @@ impl Slot {
         slot
     }
 
-    /// Makes candidates of the rules whose witness the value at `index` is or has; `number`
-    /// is the slot's in its program.
-    pub(super) fn candidates(&self, view: &mut View<'_, '_>, index: usize, number: usize) {
+    /// Makes candidates of the rules that ask for no more than a value.
+    #[inline]
+    pub(super) fn found_present(&self, marks: &mut Marks) {
         for rule in &self.present {
-            view.scratch.marks.add(*rule);
+            marks.add(*rule);
         }
-        if let ValueRef::Str(text) = view.value(index)
-            && !view.scratch.marks.is_new(number, text)
-        {
-            return;
-        }
-        let (text, marks) = view.searched(index);
-        self.search(text, marks);
     }
 
     /// The same for every value of the event and the record as it came.
@@ -148,9 +141,7 @@ impl Slot {
     pub(super) fn candidates_anywhere(&self, view: &mut View<'_, '_>) {
         let event = view.event;
         let marks = &mut view.scratch.marks;
-        for rule in &self.present {
-            marks.add(*rule);
-        }
+        self.found_present(marks);
         let mut spare = String::new();
         for (_, value) in event.iter().filter(|_| self.is_by_value) {
             if value != ValueRef::Null {
@@ -180,7 +171,8 @@ impl Slot {
         }
     }
 
-    fn search(&self, text: &[u8], marks: &mut Marks) {
+    /// Makes candidates of the rules whose witness `text` is or has; it is searched as it is.
+    pub(super) fn search(&self, text: &[u8], marks: &mut Marks) {
         let mut add = |needle: u32| {
             for rule in self.needles.rules(needle) {
                 marks.add(*rule);

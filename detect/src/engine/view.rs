@@ -122,12 +122,14 @@ impl Marks {
     ///
     /// Invariant: the same bytes hold the same witnesses, so an ECS copy that shares the
     /// bytes of the original need not be searched again.
-    pub(super) fn is_new(&mut self, slot: usize, text: &str) -> bool {
+    #[inline]
+    pub(super) fn is_new(&mut self, slot: usize, text: &[u8]) -> bool {
         let now = (self.run, text.as_ptr().addr(), text.len());
         self.searched.get_mut(slot).is_none_or(|last| std::mem::replace(last, now) != now)
     }
 
     /// Makes a rule a candidate, once.
+    #[inline]
     pub(super) fn add(&mut self, rule: u32) {
         if let Some(seen) = self.seen.get_mut(rule as usize)
             && *seen != self.generation
@@ -194,9 +196,11 @@ impl<'e, 's> View<'e, 's> {
                 view.push(*member, column, value);
             }
         }
-        for (field, value) in event.iter() {
-            if let Some(column) = columns.of(field) {
-                view.push(field, column, value);
+        for (index, field) in event.fields().iter().enumerate() {
+            if let Some(column) = columns.of(*field)
+                && let Some(value) = event.value_at(index)
+            {
+                view.push(*field, column, value);
             }
         }
         view.read = view.cells.len();
@@ -240,6 +244,7 @@ impl<'e, 's> View<'e, 's> {
         self.read..self.cells.len()
     }
 
+    #[inline]
     pub(super) fn column(&self, index: usize) -> Column {
         self.cells[index].column
     }
@@ -260,6 +265,7 @@ impl<'e, 's> View<'e, 's> {
         }
     }
 
+    #[inline]
     pub(super) fn value(&self, index: usize) -> ValueRef<'e> {
         self.cells[index].value
     }

@@ -48,6 +48,13 @@ pub(super) struct Choice {
     cost: f64,
 }
 
+impl Choice {
+    /// Whether one of them may be in any value.
+    pub(super) fn is_anywhere(&self) -> bool {
+        self.witnesses.iter().any(|witness| witness.fields.is_empty())
+    }
+}
+
 /// Witnesses in one choice; more are not worth their automaton.
 const WITNESSES_MAX: usize = 100_000;
 
