@@ -18,9 +18,11 @@ use serde::{Deserialize, Serialize};
 mod correlate;
 pub(crate) mod kafka;
 mod size;
+mod tls;
 
 use correlate::Correlate;
 pub(crate) use size::ByteSize;
+pub(crate) use tls::Tls;
 
 /// The file that is read where none is named and it is there.
 const DEFAULT_FILE: &str = "jacquemart.toml";
@@ -125,6 +127,9 @@ pub(crate) struct IngestHttp {
     pub(crate) in_flight_bytes_max: ByteSize,
     /// The version that Elasticsearch's clients are told; Beats want one not older than theirs.
     pub(crate) elasticsearch_version: String,
+    /// HTTPS instead of HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Default for IngestHttp {
@@ -136,11 +141,21 @@ impl Default for IngestHttp {
             record_bytes_max: ByteSize::mib(1),
             in_flight_bytes_max: ByteSize::mib(256),
             elasticsearch_version: ElasticVersion::default().to_string(),
+            tls: None,
         }
     }
 }
 
-/// A syslog listener over TCP.
+/// How syslog comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+/// A syslog listener.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IngestSyslog {
@@ -153,6 +168,11 @@ pub(crate) struct IngestSyslog {
     /// listener is not on loopback, as nothing else says who sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow_from: Vec<String>,
+    #[serde(default)]
+    pub(crate) transport: Transport,
+    /// TLS over TCP (RFC 5425).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Matching.
@@ -223,11 +243,14 @@ pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
     /// Whether `/metrics` answers without a token.
     pub(crate) metrics_open: bool,
+    /// HTTPS instead of HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7081)), metrics_open: false }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7081)), metrics_open: false, tls: None }
     }
 }
 
@@ -361,9 +384,18 @@ impl Config {
         if let Err((place, reason)) = self.indicators.check() {
             return refuse(&place, reason);
         }
+        let secured = [("api.tls", &self.api.tls), ("ingest.http.tls", &self.ingest.http.tls)];
+        let syslog = self.ingest.syslog.iter().map(|door| ("ingest.syslog.tls", &door.tls));
+        for (place, tls) in secured.into_iter().chain(syslog) {
+            if let Some(Err(reason)) = tls.as_ref().map(Tls::check) {
+                return refuse(place, reason);
+            }
+        }
+        // A datagram's port is not a stream's.
+        let streams = |door: &&IngestSyslog| door.transport == Transport::Tcp;
         let mut seen = BTreeSet::from([self.api.listen]);
         let doors = std::iter::once(self.ingest.http.listen)
-            .chain(self.ingest.syslog.iter().map(|door| door.listen));
+            .chain(self.ingest.syslog.iter().filter(streams).map(|door| door.listen));
         for listen in doors.filter(|listen| listen.port() != 0) {
             if !seen.insert(listen) {
                 return refuse(
@@ -373,6 +405,12 @@ impl Config {
             }
         }
         for door in &self.ingest.syslog {
+            if door.tls.is_some() && door.transport == Transport::Udp {
+                return refuse(
+                    "ingest.syslog.tls",
+                    "TLS goes over TCP; leave transport out".to_owned(),
+                );
+            }
             if door.feed.is_some() && door.allow_from.is_empty() && !door.listen.ip().is_loopback()
             {
                 return refuse(

@@ -78,18 +78,41 @@ impl Drop for Rsyslog {
     }
 }
 
+/// Whether rsyslog has this module; where not, it is said how to get it.
+fn rsyslog_has(test: &str, module: &str, package: &str) -> bool {
+    let folders =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let is_there = folders
+        .iter()
+        .any(|lib| std::path::Path::new(lib).join(format!("rsyslog/{module}.so")).exists());
+    if !is_there {
+        eprintln!("skipped: {test}: no {module} (apt-get install rsyslog {package})");
+    }
+    is_there
+}
+
+impl Rsyslog {
+    /// Runs on `config`, in the centre's folder.
+    fn start(centre: &Centre, config: &str) -> Self {
+        fs::write(centre.path("rsyslog.conf"), config).unwrap();
+        let child = Command::new("rsyslogd")
+            .args(["-n", "-f"])
+            .arg(centre.path("rsyslog.conf"))
+            .arg("-i")
+            .arg(centre.path("rsyslog.pid"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(centre.path("rsyslog.err")).unwrap())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
 #[test]
 fn rsyslogs_omelasticsearch_delivers() {
-    let module =
-        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
-            .iter()
-            .map(|lib| std::path::Path::new(lib).join("rsyslog/omelasticsearch.so"))
-            .find(|path| path.exists());
-    if module.is_none() {
-        eprintln!(
-            "skipped: rsyslogs_omelasticsearch_delivers: no omelasticsearch \
-             (apt-get install rsyslog rsyslog-elasticsearch)"
-        );
+    let name = "rsyslogs_omelasticsearch_delivers";
+    if !rsyslog_has(name, "omelasticsearch", "rsyslog-elasticsearch") {
         return;
     }
     let mut centre = Centre::new("");
@@ -115,21 +138,70 @@ action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" uid="rsyslo
        action.resumeRetryCount="-1")
 "#
     );
-    fs::write(centre.path("rsyslog.conf"), config).unwrap();
-    let child = Command::new("rsyslogd")
-        .args(["-n", "-f"])
-        .arg(centre.path("rsyslog.conf"))
-        .arg("-i")
-        .arg(centre.path("rsyslog.pid"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(centre.path("rsyslog.err")).unwrap())
-        .spawn()
-        .unwrap();
-    let _rsyslog = Rsyslog(child);
+    let _rsyslog = Rsyslog::start(&centre, &config);
     wait_for(&centre, "process.command_line:by-rsyslog", 50);
     let errors = fs::read_to_string(centre.path("errors.json")).unwrap_or_default();
     assert_eq!(errors, "");
+}
+
+/// A self-signed certificate that is its own authority, for server and client alike.
+fn make_certificate(centre: &Centre) -> bool {
+    let made = Command::new("openssl")
+        .current_dir(centre.dir.path())
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-keyout", "key.pem", "-out", "certificate.pem", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    made.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn rsyslogs_omfwd_delivers_over_tls() {
+    let name = "rsyslogs_omfwd_delivers_over_tls";
+    if !rsyslog_has(name, "lmnsd_ossl", "rsyslog-openssl") {
+        return;
+    }
+    let port = support::free_port();
+    // The configuration names files that openssl makes in its folder.
+    let mut centre = Centre::new("");
+    if !make_certificate(&centre) {
+        eprintln!("skipped: {name}: no openssl (apt-get install openssl)");
+        return;
+    }
+    let dir = centre.dir.path().display().to_string();
+    let config = fs::read_to_string(centre.path("jacquemart.toml")).unwrap();
+    let door = format!(
+        "[[ingest.syslog]]\nlisten = \"127.0.0.1:{port}\"\n[ingest.syslog.tls]\n\
+         certificate_file = \"{dir}/certificate.pem\"\nkey_file = \"{dir}/key.pem\"\n\
+         client_ca_file = \"{dir}/certificate.pem\"\n"
+    );
+    fs::write(centre.path("jacquemart.toml"), config + &door).unwrap();
+    centre.start();
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    let lines: String = (0..50)
+        .map(|n| format!("{}\n", support::process_event("PC-8", &format!("by-omfwd {n}"))))
+        .collect();
+    fs::write(centre.path("events.log"), lines).unwrap();
+    let config = format!(
+        r#"global(workDirectory="{dir}" defaultNetstreamDriver="ossl"
+       defaultNetstreamDriverCAFile="{dir}/certificate.pem"
+       defaultNetstreamDriverCertFile="{dir}/certificate.pem"
+       defaultNetstreamDriverKeyFile="{dir}/key.pem")
+module(load="imfile" mode="polling" pollingInterval="1")
+template(name="keyed" type="string"
+         string="<%pri%>1 %timestamp:::date-rfc3339% %hostname% events - - [jacquemart@32473 key=\"{key}\"] %msg%")
+input(type="imfile" file="{dir}/events.log" tag="events:")
+action(type="omfwd" target="localhost" port="{port}" protocol="tcp" TCP_Framing="octet-counted"
+       StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/name"
+       StreamDriverPermittedPeers="localhost" template="keyed" action.resumeRetryCount="-1")
+"#
+    );
+    let _rsyslog = Rsyslog::start(&centre, &config);
+    wait_for(&centre, "process.command_line:by-omfwd", 50);
+    centre.stop();
 }
 
 #[test]

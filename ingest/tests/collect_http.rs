@@ -52,7 +52,7 @@ async fn open_with(limits: HttpLimits, in_flight_bytes_max: usize) -> Door {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let cancel = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, router(door), limits, cancel.clone()));
+    let served = tokio::spawn(serve(listener, router(door), None, limits, cancel.clone()));
     Door { address, bus, meter, admission, cancel, served }
 }
 

@@ -43,7 +43,7 @@ async fn open(limits: HttpLimits) -> Door {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, router(door), limits, CancellationToken::new()));
+    tokio::spawn(serve(listener, router(door), None, limits, CancellationToken::new()));
     Door { address, bus, meter }
 }
 

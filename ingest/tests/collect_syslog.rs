@@ -43,6 +43,7 @@ async fn open(limits: SyslogLimits, change: impl FnOnce(&mut SyslogDoor)) -> Doo
         metrics: meter.clone(),
         feed: None,
         allow_from: Vec::new(),
+        tls: None,
     };
     change(&mut door);
     let admission = door.admission.clone();

@@ -8,13 +8,13 @@ use ingest::{
     Feeds,
     bus::Bus,
     collect::{
-        Admission, CollectMetrics,
+        Admission, CollectMetrics, Tls,
         http::{self, HttpDoor, HttpLimits},
         syslog::{self, Network, SyslogDoor, SyslogLimits},
     },
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, UdpSocket, UnixListener},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{feeds::LocalFeeds, meter::DoorMeter};
 use crate::{
     Exit, Failure,
-    config::{Config, IngestSyslog},
+    config::{self, Config, IngestSyslog, Transport},
     wire::Wired,
 };
 
@@ -59,16 +59,28 @@ pub(crate) async fn open(
     // Everything is bound before anything serves, so that a taken port lets nothing half start.
     let (ingest_listener, ingest) = bind(config.ingest.http.listen, "ingest.http.listen").await?;
     let (api_listener, api) = bind(config.api.listen, "api.listen").await?;
-    let mut syslog = Vec::new();
+    let ingest_tls = tls(config.ingest.http.tls.as_ref(), "ingest.http.tls")?;
+    let api_tls = tls(config.api.tls.as_ref(), "api.tls")?;
+    let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for door in &config.ingest.syslog {
-        let (listener, _) = bind(door.listen, "ingest.syslog.listen").await?;
-        syslog.push((listener, doors.syslog(door)?));
+        match door.transport {
+            Transport::Tcp => {
+                let (listener, _) = bind(door.listen, "ingest.syslog.listen").await?;
+                streams.push((listener, doors.syslog(door)?));
+            }
+            Transport::Udp => {
+                let socket = UdpSocket::bind(door.listen).await;
+                let socket = socket
+                    .map_err(|error| cannot_listen(door.listen, error, "ingest.syslog.listen"))?;
+                datagrams.push((socket, doors.syslog(door)?));
+            }
+        }
     }
     let local = bind_socket(config)?;
 
     let ingest_router = http::router(doors.http(Arc::clone(&doors.feeds)));
-    serve_http(set, ingest_listener, ingest_router, doors.limits(), stop);
-    serve_http(set, api_listener, wired.api(), HttpLimits::default(), stop);
+    serve_http(set, ingest_listener, ingest_router, ingest_tls, doors.limits(), stop);
+    serve_http(set, api_listener, wired.api(), api_tls, HttpLimits::default(), stop);
     let local_feeds = Arc::new(LocalFeeds(Arc::clone(&wired.feeds)));
     let local_router = wired.local_api().merge(http::router(doors.http(local_feeds)));
     let stopped = stop.clone();
@@ -78,10 +90,17 @@ pub(crate) async fn open(
             .await
             .context("failed to serve the local socket")
     });
-    for (listener, door) in syslog {
+    for (listener, door) in streams {
         let stop = stop.clone();
         set.spawn(async move {
             syslog::serve(listener, door, stop).await;
+            Ok(())
+        });
+    }
+    for (socket, door) in datagrams {
+        let stop = stop.clone();
+        set.spawn(async move {
+            syslog::serve_datagrams(socket, door, stop).await;
             Ok(())
         });
     }
@@ -139,6 +158,7 @@ impl Doors<'_> {
             metrics: Arc::clone(&self.metrics),
             feed: door.feed.clone(),
             allow_from,
+            tls: tls(door.tls.as_ref(), "ingest.syslog.tls")?,
         })
     }
 }
@@ -147,25 +167,35 @@ fn serve_http(
     set: &mut JoinSet<anyhow::Result<()>>,
     listener: TcpListener,
     router: Router,
+    tls: Option<Arc<Tls>>,
     limits: HttpLimits,
     stop: &CancellationToken,
 ) {
     let stop = stop.clone();
     set.spawn(async move {
-        http::serve(listener, router, limits, stop).await;
+        http::serve(listener, router, tls, limits, stop).await;
         Ok(())
     });
 }
 
 async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            anyhow!(error).context(format!("failed to listen on {address} ({key})")),
-        )
-    })?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error, key))?;
     let address = listener.local_addr().context("failed to read a listener's address")?;
     Ok((listener, address))
+}
+
+fn cannot_listen(address: SocketAddr, error: std::io::Error, key: &str) -> Failure {
+    let error = anyhow!(error).context(format!("failed to listen on {address} ({key})"));
+    Failure::new(Exit::Usage, error)
+}
+
+/// The certificate of a listener, where it has one.
+fn tls(section: Option<&config::Tls>, key: &str) -> Result<Option<Arc<Tls>>, Failure> {
+    let Some(section) = section else { return Ok(None) };
+    let tls = Tls::open(section.files())
+        .map_err(|error| Failure::usage(format!("failed to set up TLS ({key}): {error}")))?;
+    Ok(Some(Arc::new(tls)))
 }
 
 /// The socket for commands on this machine, open to the folder's owner only. The data folder is

@@ -17,6 +17,8 @@ mod listen;
 mod meter;
 mod quiet;
 pub mod syslog;
+mod tls;
 
 pub use admission::{Admission, Admitted};
 pub use meter::{CollectMetrics, Meter, Unmetered};
+pub use tls::{Tls, TlsError, TlsFiles};

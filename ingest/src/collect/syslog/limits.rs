@@ -23,6 +23,8 @@ pub struct SyslogLimits {
     pub batch_time_max: Duration,
     /// Messages in a row without the key of a feed until the connection is closed.
     pub wrong_keys_max: u32,
+    /// Datagrams that wait for the bus at most; further ones are dropped.
+    pub datagrams_bytes_max: usize,
     /// What the last records get to reach a full bus once the listener closes.
     pub close_time_max: Duration,
 }
@@ -38,6 +40,7 @@ impl Default for SyslogLimits {
             batch_bytes_max: 256 << 10,
             batch_time_max: Duration::from_millis(50),
             wrong_keys_max: 10,
+            datagrams_bytes_max: 16 << 20,
             close_time_max: Duration::from_secs(5),
         }
     }

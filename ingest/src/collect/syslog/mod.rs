@@ -1,4 +1,5 @@
-//! Syslog over TCP: RFC 5424 and RFC 3164, octet-counted or by line.
+//! Syslog over TCP, TLS (RFC 5425) and UDP (RFC 5426): RFC 5424 and RFC 3164, on streams
+//! octet-counted or by line.
 //!
 //! Whose record a message is says the listener, where the configuration binds it to a feed and
 //! says which peers may connect; otherwise each message says it, with the feed's key as a
@@ -13,6 +14,7 @@
 //! then counted and logged.
 
 mod connection;
+mod datagrams;
 mod frame;
 mod header;
 mod limits;
@@ -20,6 +22,7 @@ mod message;
 mod network;
 mod pending;
 mod sd;
+mod sink;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -27,11 +30,12 @@ use event::{Feed, FeedId};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+pub use datagrams::serve_datagrams;
 pub use limits::SyslogLimits;
 pub use network::{InvalidNetwork, Network};
 
 use self::{connection::Connection, message::Message};
-use super::{admission::Admission, listen::listen, meter::CollectMetrics, quiet::Quiet};
+use super::{admission::Admission, listen::listen, meter::CollectMetrics, quiet::Quiet, tls::Tls};
 use crate::{Feeds, bus::Bus};
 
 /// What a syslog listener needs.
@@ -52,6 +56,8 @@ pub struct SyslogDoor {
     pub feed: Option<FeedId>,
     /// Networks whose peers may connect; all where it is empty.
     pub allow_from: Vec<Network>,
+    /// Where streams are encrypted.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The door with what is shared between its connections.
@@ -97,16 +103,39 @@ pub async fn serve(listener: TcpListener, door: SyslogDoor, cancel: Cancellation
 }
 
 async fn take(open: Arc<Open>, stream: TcpStream, peer: SocketAddr, cancel: CancellationToken) {
-    let allow_from = &open.door.allow_from;
-    if !allow_from.is_empty() && !allow_from.iter().any(|network| network.contains(peer.ip())) {
-        open.door.metrics.rejected(None, "peer-not-allowed", 1);
-        open.warn(peer, &"its address is not in allow_from");
+    if !open.is_allowed(peer) {
         return;
     }
-    Connection::new(open, stream, peer, cancel).run().await;
+    let Some(tls) = open.door.tls.clone() else {
+        return Connection::new(open, stream, peer, cancel).run().await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        // Nothing was sent within it yet.
+        () = cancel.cancelled() => return,
+    };
+    match accepted {
+        Ok(stream) => Connection::new(open, stream, peer, cancel).run().await,
+        Err(error) => {
+            open.door.metrics.rejected(None, "tls-handshake", 1);
+            open.warn(peer, &error);
+        }
+    }
 }
 
 impl Open {
+    /// Whether the configuration lets `peer` send; it is counted and logged where not.
+    fn is_allowed(&self, peer: SocketAddr) -> bool {
+        let allow_from = &self.door.allow_from;
+        let is_allowed =
+            allow_from.is_empty() || allow_from.iter().any(|network| network.contains(peer.ip()));
+        if !is_allowed {
+            self.door.metrics.rejected(None, "peer-not-allowed", 1);
+            self.warn(peer, &"its address is not in allow_from");
+        }
+        is_allowed
+    }
+
     /// Whose `message` is, and with which key.
     fn route(&self, message: &Message) -> Result<(Arc<Feed>, Option<String>), Unrouted> {
         if let Some(id) = &self.door.feed {
