@@ -41,7 +41,7 @@ async fn open(config: JournalConfig) -> Doors {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = listener.local_addr().unwrap();
-    tokio::spawn(serve_http(listener, router(door), HttpLimits::default(), cancel.clone()));
+    tokio::spawn(serve_http(listener, router(door), None, HttpLimits::default(), cancel.clone()));
     let door = SyslogDoor {
         bus: journal.clone(),
         feeds: Arc::new(MemoryFeeds::default()),
@@ -50,6 +50,7 @@ async fn open(config: JournalConfig) -> Doors {
         metrics: Arc::new(Unmetered),
         feed: Some(FeedId::new("talant-phones").unwrap()),
         allow_from: Vec::new(),
+        tls: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let syslog = listener.local_addr().unwrap();
