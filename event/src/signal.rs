@@ -122,19 +122,20 @@ impl Signal {
             return Ok(Some(Self::Tick(tick.tick)));
         }
         let heard: Heard = serde_json::from_slice(payload)?;
-        Ok(heard.correlation.is_none().then(|| {
-            Self::Contribution(Contribution {
-                rule: heard.rule.id,
-                commune: heard.commune,
-                feed: heard.feed,
-                format: heard.format,
-                event_id: heard.event_id,
-                timestamp: heard.timestamp,
-                received: heard.received,
-                entities: heard.entities,
-                values: heard.values,
-            })
-        }))
+        if heard.correlation.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Self::Contribution(Contribution {
+            rule: heard.rule.id,
+            commune: heard.commune,
+            feed: heard.feed,
+            format: heard.format,
+            event_id: heard.event_id,
+            timestamp: heard.timestamp,
+            received: heard.received,
+            entities: heard.entities,
+            values: heard.values,
+        })))
     }
 }
 

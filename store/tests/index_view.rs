@@ -79,6 +79,24 @@ async fn concurrent_hunts_neither_lose_nor_double() {
     assert_eq!(all(&hunter(&index), &place.scope, "").await.len(), 2000);
 }
 
+/// Several parts written at once, before a checkpoint and in it, hold what one would hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_written_at_once_hold_each_event_once_and_in_order() {
+    let place = Place::new();
+    let config = IndexConfig { hot_bytes_max: 1 << 20, writers: 3, ..place.config() };
+    let index = with(&place, config).await;
+    let count = 7_000;
+    for first in (0..count).step_by(1_000) {
+        add(&index, first, some(first, 1_000, "dijon")).await;
+    }
+    let wanted: Vec<EventId> = some(0, count, "dijon").iter().rev().map(|e| e.id()).collect();
+    assert!(all(&hunter(&index), &place.scope, "").await == wanted, "before the checkpoint");
+    index.checkpoint(BUS).await.unwrap();
+    assert!(all(&hunter(&index), &place.scope, "").await == wanted, "after the checkpoint");
+    assert_eq!(all(&hunter(&index), &place.scope, "host.name:pc-4321").await.len(), 1);
+    assert_eq!(place.db().await.all_splits().await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_walk_by_cursor_sees_each_event_once_while_new_ones_come() {
     let place = Place::new();

@@ -124,7 +124,7 @@ impl Index {
     async fn seal_tail(&self, commune: &CommuneId, tail: &Tail) -> Result<Arc<Part>, IndexError> {
         let mut parts = tail.parts.clone();
         if !tail.hot.is_empty() {
-            parts.push(self.build_part(commune, tail).await?);
+            parts.extend(self.build_parts(commune, tail).await?);
         }
         if let [part] = &parts[..] {
             return Ok(Arc::clone(part));

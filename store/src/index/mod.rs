@@ -57,6 +57,8 @@ pub struct IndexConfig {
     pub hot_bytes_max: usize,
     /// Bytes of working memory that writing a part begins with.
     pub writer_memory_bytes: usize,
+    /// Parts that are written at once, of one commune's events too.
+    pub writers: usize,
     /// Splits that are kept open for hunts.
     pub open_splits_max: usize,
     /// So many splits of like size become one.
@@ -75,12 +77,16 @@ impl IndexConfig {
             checkpoint_age_max: Duration::from_secs(300),
             hot_bytes_max: 96 << 20,
             writer_memory_bytes: 64 << 20,
+            writers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
             open_splits_max: 512,
             merge_splits_min: 10,
             merge_bytes_max: 1 << 30,
         }
     }
 }
+
+/// Events that are worth a part of their own where several are written at once.
+const PART_EVENTS_MIN: usize = 1_000;
 
 /// Why events could not be indexed. The texts complete "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -211,7 +217,7 @@ impl Index {
         Ok(())
     }
 
-    /// Turns the largest tail's events in memory into a part. `adding` is held.
+    /// Turns the largest tail's events in memory into parts. `adding` is held.
     async fn write_part(&self) -> Result<(), IndexError> {
         let (key, tail) = {
             let state = self.state();
@@ -221,29 +227,41 @@ impl Index {
             };
             (key.clone(), tail.clone())
         };
-        let part = self.build_part(&key.1, &tail).await?;
+        let parts = self.build_parts(&key.1, &tail).await?;
         let mut state = self.state();
         if let Some(live) = state.tails.get_mut(&key) {
             live.hot.drain(..tail.hot.len());
             live.hot_bytes -= tail.hot_bytes;
-            live.parts.push(part);
+            live.parts.extend(parts);
             state.hot_bytes = state.hot_bytes.saturating_sub(tail.hot_bytes);
         }
         self.show(&mut state);
         Ok(())
     }
 
-    async fn build_part(
+    /// Writes the events of `tail` that are in memory, in order, as one part or, where there are
+    /// many, as several at once: writing them is most of what indexing takes.
+    async fn build_parts(
         &self,
         commune: &event::CommuneId,
         tail: &tail::Tail,
-    ) -> Result<Arc<Part>, IndexError> {
-        let (commune, events) = (commune.clone(), tail.hot_events());
-        let (work_dir, memory) = (self.config.work_dir.clone(), self.config.writer_memory_bytes);
-        let part = tokio::task::spawn_blocking(move || {
-            Part::build(&schema::EventSchema::get(), &work_dir, &commune, &events, memory)
-        });
-        Ok(Arc::new(part.await??))
+    ) -> Result<Vec<Arc<Part>>, IndexError> {
+        let events = tail.hot_events();
+        let writers = self.config.writers.min(events.len() / PART_EVENTS_MIN).max(1);
+        let mut writing = Vec::with_capacity(writers);
+        for share in events.chunks(events.len().div_ceil(writers).max(1)) {
+            let (commune, events) = (commune.clone(), share.to_vec());
+            let (work_dir, memory) =
+                (self.config.work_dir.clone(), self.config.writer_memory_bytes);
+            writing.push(tokio::task::spawn_blocking(move || {
+                Part::build(&schema::EventSchema::get(), &work_dir, &commune, &events, memory)
+            }));
+        }
+        let mut parts = Vec::with_capacity(writers);
+        for part in writing {
+            parts.push(Arc::new(part.await??));
+        }
+        Ok(parts)
     }
 
     /// Makes what was added searchable. Cheap.
