@@ -180,6 +180,18 @@ const WORDS: &[(&str, u8)] = &[
 const VALUES: &[&str] =
     &["", "-", "0", "1", "2", "3", "4", "true", "false", "0x0", "system", "high", "medium", "low"];
 
+/// Whether the text names a domain, or the end of one, rather than a file.
+fn is_domain(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    let Some((front, last)) = text.rsplit_once('.') else { return false };
+    let is_file = WORDS.iter().any(|(word, _)| *word == last && last != "com");
+    front.len() >= 3
+        && last.len() >= 2
+        && last.chars().all(|c| c.is_ascii_lowercase())
+        && !is_file
+        && text.chars().all(is_plain)
+}
+
 /// Between 0 and about 2: how often a value of the fields (empty: of all) has the text, with
 /// what looking for it costs.
 pub(super) fn frequency(fields: &[FieldId], kind: Kind, text: &str) -> f64 {
@@ -188,7 +200,11 @@ pub(super) fn frequency(fields: &[FieldId], kind: Kind, text: &str) -> f64 {
         // A field that rules ask about is there in about every other event.
         Kind::Present => 0.6,
         Kind::Whole if fields.contains(&fields::EVENT_CODE) => 0.06,
+        // Truth values come in two kinds.
+        Kind::Whole if matches!(text, "true" | "false") => 0.5,
         Kind::Whole if VALUES.contains(&text) => 0.25,
+        // Of all the domains that there are, one.
+        Kind::Whole | Kind::Suffix if is_domain(text) => 0.002,
         Kind::Whole => rarest_word(text).max(0.01) * 0.3,
         // One of the words, and it must stand at the end.
         Kind::LastPart => rarest_word(text) * 0.2,
@@ -264,6 +280,18 @@ mod tests {
         assert!(of("mimikatz") < of("windows"));
         assert!(of("\\windows\\system32\\") > of("\\windows\\temp\\"));
         assert!(of(" -enc ") > of("downloadstring"));
+    }
+
+    #[test]
+    fn domains_are_rarer_than_files() {
+        for domain in [".githubusercontent.com", "mega.nz", "cdn.discordapp.com", "storjshare.io"] {
+            assert!(is_domain(domain), "{domain}");
+        }
+        for other in ["wget.exe", "\\a.com", ".dll", "1.2.3.4", "update.ps1", "github", "v1.0"] {
+            assert!(!is_domain(other), "{other}");
+        }
+        let of = |text| frequency(&[fields::DESTINATION_DOMAIN], Kind::Suffix, text);
+        assert!(of(".githubusercontent.com") < of("github.exe"));
     }
 
     #[test]
