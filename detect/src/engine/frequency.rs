@@ -180,15 +180,21 @@ const WORDS: &[(&str, u8)] = &[
 const VALUES: &[&str] =
     &["", "-", "0", "1", "2", "3", "4", "true", "false", "0x0", "system", "high", "medium", "low"];
 
+/// What names of files end in that might be taken for domains.
+const FILES: &[&str] = &[
+    "exe", "dll", "sys", "tmp", "ini", "xml", "doc", "docx", "lnk", "zip", "msi", "vbs", "bat",
+    "js", "txt", "log", "bin", "config", "json", "cpl", "scr", "hta", "iso", "rar", "cmd", "jar",
+    "inf", "dat",
+];
+
 /// Whether the text names a domain, or the end of one, rather than a file.
 fn is_domain(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
     let Some((front, last)) = text.rsplit_once('.') else { return false };
-    let is_file = WORDS.iter().any(|(word, _)| *word == last && last != "com");
     front.len() >= 3
         && last.len() >= 2
         && last.chars().all(|c| c.is_ascii_lowercase())
-        && !is_file
+        && !FILES.contains(&last)
         && text.chars().all(is_plain)
 }
 
