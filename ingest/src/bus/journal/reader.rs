@@ -57,8 +57,11 @@ impl JournalReader {
         Self { log, place, next, at: None, ready: VecDeque::new(), announced: false, tail }
     }
 
-    /// Takes from `ready` what the limit allows.
-    fn take(&mut self, limit: PollLimit) -> Option<Batch> {
+    /// Takes from `ready` what the limit allows, of what is before `end`.
+    ///
+    /// Invariant: nothing from the tail's end on is given. Frames come to the cache and to the
+    /// segment a moment before the tail moves over them, and a commit counts up to the tail only.
+    fn take(&mut self, limit: PollLimit, end: u64) -> Option<Batch> {
         let mut entries = Vec::new();
         let mut bytes = 0;
         while let Some(payloads) = self.ready.front_mut() {
@@ -66,6 +69,11 @@ impl JournalReader {
                 self.ready.pop_front();
                 continue;
             };
+            if offset >= end {
+                // What is ready follows `next` without a record between them.
+                self.next = self.next.max(end);
+                break;
+            }
             // The reader may have begun in the middle of the frame.
             let is_wanted = offset >= self.next;
             let has_room = entries.len() < limit.records_max && bytes + size <= limit.bytes_max;
@@ -119,11 +127,12 @@ impl JournalReader {
 
     async fn next_batch(&mut self, limit: PollLimit) -> Result<Option<Batch>, BusError> {
         loop {
+            let end = self.tail.borrow().end;
             self.fill_from_cache(limit);
-            if let Some(batch) = self.take(limit) {
+            if let Some(batch) = self.take(limit, end) {
                 return Ok(Some(batch));
             }
-            if self.next >= self.tail.borrow().end {
+            if self.next >= end {
                 return Ok(None);
             }
             self.fill_from_disk().await?;
@@ -256,5 +265,54 @@ impl Place {
     fn start(segment: Arc<Segment>) -> Self {
         let floor = segment.base;
         Self { segment, pos: super::segment::SEGMENT_HEADER_BYTES, floor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::bus::{
+        Bus, Group, Topic,
+        journal::{Journal, JournalConfig},
+    };
+
+    /// Frames are in the cache and in the segment before the tail says so; a reader that gave
+    /// them then would see its commit cut back to the tail.
+    #[tokio::test]
+    async fn nothing_is_given_before_the_tail_has_moved_over_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for cache_bytes in [1 << 20, 0] {
+            let dir = dir.path().join(cache_bytes.to_string());
+            let mut config = JournalConfig::new(dir);
+            config.tail_cache_bytes_max = cache_bytes;
+            let journal = Journal::open(config).unwrap();
+            let payloads = vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")];
+            journal.append(Topic::Records, "key", payloads).await.unwrap();
+            let tail = &journal.log(Topic::Records).tail;
+            tail.send_modify(|tail| tail.end = 1);
+            let mut reader = journal.reader(Topic::Records, Group::Detect).await.unwrap();
+            let limit = PollLimit { records_max: 10, bytes_max: 1 << 20 };
+            assert!(matches!(
+                reader.poll(limit, Duration::ZERO).await.unwrap(),
+                Polled::Assigned(_)
+            ));
+            for (end, given) in [(1, Some(0)), (1, None), (2, Some(1)), (2, None)] {
+                tail.send_modify(|tail| tail.end = end);
+                match reader.poll(limit, Duration::ZERO).await.unwrap() {
+                    Polled::Batch(batch) => {
+                        let offsets: Vec<_> =
+                            batch.entries.iter().map(|entry| entry.offset).collect();
+                        assert_eq!(offsets, Vec::from_iter(given));
+                        reader.commit(0, batch.next()).await.unwrap();
+                        let status = journal.status().await;
+                        let lag = status.lags.iter().find(|lag| lag.group == Group::Detect);
+                        assert_eq!(lag.unwrap().committed, end);
+                    }
+                    _ => assert_eq!(given, None),
+                }
+            }
+        }
     }
 }
