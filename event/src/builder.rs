@@ -5,7 +5,7 @@ use std::{fmt::Write as _, ops::Range};
 use bytes::Bytes;
 
 use crate::{
-    Event, EventId, FeedId, FieldId, Lent, Record, Timestamp, ValueRef,
+    Event, EventId, FeedId, FieldId, Lent, Record, Timestamp, Unescaped, ValueRef,
     event::{Span, Val},
     fields,
     space::Region,
@@ -38,6 +38,8 @@ pub struct EventBuilder {
     /// Memory whose content `text` has; empty but within [`with_lent`](Self::with_lent).
     lent: [Region; 2],
     original_text: Option<Span>,
+    /// See [`Event::distinct_text`].
+    repeated: Span,
 }
 
 impl AsMut<EventBuilder> for EventBuilder {
@@ -59,6 +61,7 @@ impl EventBuilder {
             known: [0; _],
             lent: [Region::default(); 2],
             original_text: None,
+            repeated: Span::default(),
         }
     }
 
@@ -107,6 +110,10 @@ impl EventBuilder {
             builder.original_text = Some(Span::new(base, lent.source.len()));
         }
         if base == 0 {
+            if lent.repeats {
+                let from = lent.source.len();
+                builder.repeated = Span::new(from, lent.copy.len() - from);
+            }
             builder.text = lent.copy;
         } else {
             builder.text.push_str(&lent.copy);
@@ -156,8 +163,8 @@ impl EventBuilder {
     }
 
     /// Sets the text that [`push_range`](Self::push_range) is about: the record's own text, and
-    /// behind it what was unescaped. Nothing else has pushed text before.
-    pub fn set_text(&mut self, original: &str, unescaped: &str) {
+    /// behind it what was unescaped, with how that differs. Nothing else has pushed text before.
+    pub fn set_text(&mut self, original: &str, unescaped: &str, differs: Unescaped) {
         debug_assert!(self.text.is_empty(), "text that was pushed before would be lost");
         let len = original.len() + unescaped.len();
         self.text = String::with_capacity(len + BUILD_BYTES);
@@ -165,6 +172,9 @@ impl EventBuilder {
         self.text.push_str(unescaped);
         if original.len() == self.record.raw.len() {
             self.original_text = Some(Span::new(0, original.len()));
+        }
+        if differs == Unescaped::Repeats {
+            self.repeated = Span::new(original.len(), unescaped.len());
         }
     }
 
@@ -402,6 +412,7 @@ impl EventBuilder {
         self.known = [0; _];
         self.text.clear();
         self.original_text = None;
+        self.repeated = Span::default();
         self.lent = [Region::default(); 2];
         self.timestamp = None;
         self.push_str(fields::EVENT_KIND, "pipeline_error");
@@ -440,6 +451,7 @@ impl EventBuilder {
             received_text,
             original: self.record.raw,
             original_text: self.original_text,
+            repeated: self.repeated,
             text: self.text,
             fields: self.fields,
             vals: self.vals,

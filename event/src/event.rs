@@ -29,6 +29,8 @@ pub struct Event {
     pub(crate) original: Bytes,
     /// Where `text` begins with the original: how long that is.
     pub(crate) original_text: Option<Span>,
+    /// See [`distinct_text`](Self::distinct_text).
+    pub(crate) repeated: Span,
     pub(crate) text: String,
     /// The pairs' names. Apart from the values, so that a search reads nothing else.
     pub(crate) fields: Vec<FieldId>,
@@ -37,7 +39,7 @@ pub struct Event {
 }
 
 /// Text in an event's buffer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) len: u32,
@@ -180,6 +182,22 @@ impl Event {
     /// things may stand in it too, and where one value ends another may begin.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether [`text`](Self::text) has the raw record too.
+    #[inline]
+    pub fn text_has_original(&self) -> bool {
+        self.original_text.is_some()
+    }
+
+    /// The parts of [`text`](Self::text) that hold all it holds of what has no `"`, no `\` and no
+    /// control character. Between them stand values that differ from the record that stands
+    /// in front only by escapes of those.
+    #[inline]
+    pub fn distinct_text(&self) -> (&str, &str) {
+        let (from, len) = (self.repeated.start as usize, self.repeated.len as usize);
+        let parts = self.text.get(..from).zip(self.text.get(from + len..));
+        parts.filter(|_| len > 0).unwrap_or((&self.text, ""))
     }
 
     /// Whether it is a record that could not be decoded.

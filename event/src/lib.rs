@@ -42,6 +42,6 @@ pub use level::Level;
 pub use namespace::{Names, Namespace};
 pub use record::{Record, RecordError};
 pub use signal::{Contribution, Signal};
-pub use space::{Lent, Space};
+pub use space::{Lent, Space, Unescaped};
 pub use time::Timestamp;
 pub use value::ValueRef;

@@ -10,12 +10,26 @@ use std::{borrow::Cow, marker::PhantomData};
 /// at the same offset of its region in `copy`. All three only grow by appending here, and
 /// `source` and `memory` stay borrowed until the [`Lent`] that this becomes is given back, so
 /// a text within either of them can be told by its address and found in the copy.
+///
+/// Invariant: while `repeats` stands, every run of characters in the unescaped texts that is free
+/// of `"`, `\` and control characters stands in `source` too.
 pub struct Space<'a> {
     source: &'a str,
+    repeats: bool,
     /// Begins where `memory` began.
     unescaped: Region,
     rest: &'a mut [u8],
     copy: String,
+}
+
+/// What the text written by [`Space::unescape`] has to do with what it was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unescaped {
+    /// It differs only where the source has escapes of `"`, `\` and control characters, so that
+    /// what stands between those stands in the source too.
+    Repeats,
+    /// Other characters were escaped too, so that it may hold texts that the source has not.
+    Differs,
 }
 
 impl<'a> Space<'a> {
@@ -27,7 +41,7 @@ impl<'a> Space<'a> {
         let mut copy = String::with_capacity(source.len() + source.len() / 2 + 512);
         copy.push_str(source);
         let unescaped = Region { start: memory.as_ptr().addr(), len: 0, base: source.len() };
-        Self { source, unescaped, rest: memory, copy }
+        Self { source, repeats: true, unescaped, rest: memory, copy }
     }
 
     /// The text that is parsed.
@@ -39,12 +53,15 @@ impl<'a> Space<'a> {
     #[inline]
     pub fn unescape<E>(
         &mut self,
-        write: impl FnOnce(&mut String) -> Result<(), E>,
+        write: impl FnOnce(&mut String) -> Result<Unescaped, E>,
     ) -> Result<Cow<'a, str>, E> {
         let start = self.copy.len();
-        if let Err(error) = write(&mut self.copy) {
-            self.copy.truncate(start);
-            return Err(error);
+        match write(&mut self.copy) {
+            Ok(unescaped) => self.repeats &= unescaped == Unescaped::Repeats,
+            Err(error) => {
+                self.copy.truncate(start);
+                return Err(error);
+            }
         }
         let written = self.copy.get(start..).unwrap_or_default();
         let rest = std::mem::take(&mut self.rest);
@@ -64,6 +81,7 @@ impl<'a> Space<'a> {
         Lent {
             regions: [source, self.unescaped],
             source: self.source,
+            repeats: self.repeats,
             copy: self.copy,
             borrowed: PhantomData,
         }
@@ -74,6 +92,8 @@ impl<'a> Space<'a> {
 pub struct Lent<'a> {
     pub(crate) regions: [Region; 2],
     pub(crate) source: &'a str,
+    /// See [`Space`].
+    pub(crate) repeats: bool,
     pub(crate) copy: String,
     /// The memory that was unescaped into stays as it is.
     borrowed: PhantomData<&'a [u8]>,
@@ -106,7 +126,7 @@ mod tests {
     fn unescape(space: &mut Space<'_>, text: &str) -> String {
         let write = |out: &mut String| {
             out.push_str(text);
-            Ok::<(), ()>(())
+            Ok::<_, ()>(Unescaped::Repeats)
         };
         space.unescape(write).unwrap().into_owned()
     }
@@ -119,13 +139,13 @@ mod tests {
         let first = space
             .unescape(|out| {
                 out.push_str("xy");
-                Ok::<(), ()>(())
+                Ok::<_, ()>(Unescaped::Repeats)
             })
             .unwrap();
         let second = space
             .unescape(|out| {
                 out.push('\u{e9}');
-                Ok::<(), ()>(())
+                Ok::<_, ()>(Unescaped::Repeats)
             })
             .unwrap();
         let lent = space.finish();

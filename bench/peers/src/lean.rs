@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use event::{Event, EventBuilder, EventId, FieldId, Namespace, Record, fields as f};
+use event::{Event, EventBuilder, EventId, FieldId, Namespace, Record, Unescaped, fields as f};
 
 use crate::corpus;
 
@@ -134,10 +134,13 @@ impl Lean {
         let mut memory = self.memory.borrow_mut();
         let mut unescaped = std::mem::take(&mut memory.unescaped);
         unescaped.clear();
-        // Routing asks for it; it stands in front of what was unescaped.
-        unescaped.extend_from_slice(MODULE.as_bytes());
-        builder.push_range(f::EVENT_MODULE, text.len()..text.len() + MODULE.len());
-        let mut json = Scanner { text: text.as_bytes(), at: 0, unescaped, keep: text.len() };
+        let mut json = Scanner {
+            text: text.as_bytes(),
+            at: 0,
+            unescaped,
+            keep: text.len(),
+            differs: Unescaped::Repeats,
+        };
         json.take(b'{')?;
         let mut last = usize::MAX;
         loop {
@@ -184,13 +187,14 @@ impl Lean {
             }
         }
         json.take(b'}')?;
-        builder.set_text(text, simdutf8::basic::from_utf8(&json.unescaped).ok()?);
+        let unescaped = simdutf8::basic::from_utf8(&json.unescaped).ok()?;
+        builder.set_text(text, unescaped, json.differs);
+        // Routing asks for it.
+        builder.push_str(f::EVENT_MODULE, "windows");
         memory.unescaped = json.unescaped;
         Some(builder.build())
     }
 }
-
-const MODULE: &str = "windows";
 
 type Range = std::ops::Range<usize>;
 
@@ -200,6 +204,7 @@ struct Scanner<'t> {
     unescaped: Vec<u8>,
     /// Where what is unescaped begins in the event's text.
     keep: usize,
+    differs: Unescaped,
 }
 
 impl Scanner<'_> {
@@ -297,12 +302,17 @@ impl Scanner<'_> {
             b'b' => 8,
             b'f' => 12,
             b'u' => {
+                self.differs = Unescaped::Differs;
                 let hex = std::str::from_utf8(self.text.get(at + 2..at + 6)?).ok()?;
                 let code = u32::from_str_radix(hex, 16).ok()?;
                 // Halves of a pair are rare enough here to be replaced one by one.
                 let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
                 *to += c.encode_utf8(&mut self.unescaped[*to..]).len();
                 return Some(at + 6);
+            }
+            b'/' => {
+                self.differs = Unescaped::Differs;
+                b'/'
             }
             byte => byte,
         };

@@ -30,6 +30,8 @@ const VERIFY_BYTES_MAX: usize = 64;
 const FILTER_BITS: usize = 64;
 const FILTER_BITS_LEAST: usize = 16;
 const FILTER_BITS_NEAR: usize = 1 << 17;
+/// Words of the filters that most classes have.
+const SIZES: [usize; 3] = [1 << 6, 1 << 8, 1 << 11];
 
 /// Where a gram stands in a needle.
 #[derive(Clone, Copy, Debug)]
@@ -123,8 +125,85 @@ fn gram_of(text: &[u8], at: usize, width: usize) -> u32 {
     }
 }
 
-fn hashed(gram: u32, shift: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> shift) as usize
+/// A number of a gram, well mixed in its upper bits: what stands behind the gram is shifted out
+/// of the product.
+#[inline]
+fn mixed<const WIDTH: usize>(word: [u8; 4]) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "its lower half is what is wanted")]
+    let lower = LOWER as u32;
+    (u32::from_le_bytes(word) | lower).wrapping_mul(0x9e37_79b1 << (32 - 8 * WIDTH))
+}
+
+fn mixed_at(text: &[u8], at: usize, width: usize) -> u32 {
+    let word = word(text, at);
+    match width {
+        WIDE => mixed::<WIDE>(word),
+        3 => mixed::<3>(word),
+        2 => mixed::<2>(word),
+        _ => mixed::<1>(word),
+    }
+}
+
+/// Which mixed grams may be in the table.
+trait Filter: Copy {
+    /// Its last bit says whether this one may be.
+    fn known(self, mixed: u32) -> u64;
+}
+
+/// A filter of so many words; the compiler knows its size.
+#[derive(Clone, Copy)]
+struct Sized<'f, const WORDS: usize>(&'f [u64; WORDS]);
+
+impl<const WORDS: usize> Filter for Sized<'_, WORDS> {
+    #[inline]
+    fn known(self, mixed: u32) -> u64 {
+        let bit = mixed >> const { 32 - (WORDS * 64).trailing_zeros() };
+        // The remainder changes nothing; it lets the compiler see that the index is in bounds.
+        self.0[(bit / 64) as usize % WORDS] >> (bit % 64)
+    }
+}
+
+/// A filter of any size.
+#[derive(Clone, Copy)]
+struct Unsized<'f>(&'f [u64], u32);
+
+impl Filter for Unsized<'_> {
+    #[inline]
+    fn known(self, mixed: u32) -> u64 {
+        let bit = mixed >> self.1;
+        self.0.get((bit / 64) as usize).map_or(0, |word| word >> (bit % 64))
+    }
+}
+
+/// The first place from `at` on, every `step` bytes, whose gram may be in the table; where none
+/// is, the first one that is too near the end for a whole word.
+///
+/// A function of its own, so that all it needs is in registers.
+#[inline(never)]
+fn next_known<const WIDTH: usize>(
+    filter: impl Filter,
+    text: &[u8],
+    mut at: usize,
+    step: usize,
+) -> usize {
+    let known = |at: usize| {
+        let word = text.get(at..).and_then(|rest| rest.first_chunk());
+        word.map_or(0, |word| filter.known(mixed::<WIDTH>(*word)))
+    };
+    // Nearly all grams are unknown, so four are asked about at once.
+    while at + 3 * step + 4 <= text.len() {
+        let (a, b) = (known(at), known(at + step));
+        let (c, d) = (known(at + 2 * step), known(at + 3 * step));
+        if (a | b | c | d) & 1 == 1 {
+            let before = [a, b, c, d].iter().take_while(|known| **known & 1 == 0).count();
+            return at + before * step;
+        }
+        at += 4 * step;
+    }
+    while at + 4 <= text.len() && known(at) & 1 == 0 {
+        at += step;
+    }
+    at
 }
 
 impl Class {
@@ -143,11 +222,13 @@ impl Class {
         }
         let wanted = (pairs.len() * FILTER_BITS).min(FILTER_BITS_NEAR);
         let bits = wanted.max(pairs.len() * FILTER_BITS_LEAST).next_power_of_two();
-        let bits = bits.clamp(64, 1 << 24);
+        let bits = SIZES.iter().map(|words| words * 64).find(|size| *size >= bits).unwrap_or(bits);
+        let bits = bits.min(1 << 24);
         let shift = 32 - bits.trailing_zeros();
         let mut filter = vec![0_u64; bits / 64];
-        for (gram, _) in &pairs {
-            let bit = hashed(u32::try_from(*gram).unwrap_or(0), shift);
+        for (_, spot) in &pairs {
+            let mixed = mixed_at(needles.text(spot.needle), spot.offset as usize, width);
+            let bit = (mixed >> shift) as usize;
             filter[bit / 64] |= 1 << (bit % 64);
         }
         Self { width, step, filter: filter.into(), shift, spots: Index::new(pairs) }
@@ -160,44 +241,36 @@ impl Class {
         found: &mut impl FnMut(u32),
     ) {
         let filter = &*self.filter;
-        let mask = filter.len() - 1;
-        // Its last bit says whether the gram may be in the table.
-        let known = |gram| {
-            let bit = hashed(gram, self.shift);
-            // The mask changes nothing; it lets the compiler see that the index is in bounds.
-            filter[(bit / 64) & mask] >> (bit % 64)
-        };
-        let is_known = |gram| known(gram) & 1 == 1;
-        let gram_at = |at: usize| match text.get(at..at + 4) {
-            Some(&[a, b, c, d]) => gram::<WIDTH>([a, b, c, d]),
-            _ => 0,
-        };
-        let (mut at, step) = (0, self.step);
-        // Nearly all grams are unknown, so four are asked about at once.
-        while at + 3 * step + 4 <= text.len() {
-            let (a, b) = (gram_at(at), gram_at(at + step));
-            let (c, d) = (gram_at(at + 2 * step), gram_at(at + 3 * step));
-            if (known(a) | known(b) | known(c) | known(d)) & 1 == 1 {
-                for (place, gram) in [a, b, c, d].into_iter().enumerate() {
-                    if is_known(gram) {
-                        self.verify(needles, text, at + place * step, gram, found);
-                    }
-                }
-            }
-            at += 4 * step;
+        // A table of each size in [`SIZES`] has a search of its own.
+        if let Ok(filter) = filter.try_into() {
+            self.search_in::<WIDTH>(Sized::<{ SIZES[0] }>(filter), needles, text, found);
+        } else if let Ok(filter) = filter.try_into() {
+            self.search_in::<WIDTH>(Sized::<{ SIZES[1] }>(filter), needles, text, found);
+        } else if let Ok(filter) = filter.try_into() {
+            self.search_in::<WIDTH>(Sized::<{ SIZES[2] }>(filter), needles, text, found);
+        } else {
+            self.search_in::<WIDTH>(Unsized(filter, self.shift), needles, text, found);
         }
+    }
+
+    #[inline]
+    fn search_in<const WIDTH: usize>(
+        &self,
+        filter: impl Filter,
+        needles: &Needles,
+        text: &[u8],
+        found: &mut impl FnMut(u32),
+    ) {
+        let mut at = next_known::<WIDTH>(filter, text, 0, self.step);
         while let Some(Ok(word)) = text.get(at..at + 4).map(TryInto::try_into) {
-            let gram = gram::<WIDTH>(word);
-            if is_known(gram) {
-                self.verify(needles, text, at, gram, found);
-            }
-            at += self.step;
+            self.verify(needles, text, at, gram::<WIDTH>(word), found);
+            at = next_known::<WIDTH>(filter, text, at + self.step, self.step);
         }
         // The last places, where no whole word is left.
         while at + WIDTH <= text.len() {
-            let gram = gram::<WIDTH>(word(text, at));
-            if is_known(gram) {
-                self.verify(needles, text, at, gram, found);
+            let word = word(text, at);
+            if filter.known(mixed::<WIDTH>(word)) & 1 == 1 {
+                self.verify(needles, text, at, gram::<WIDTH>(word), found);
             }
             at += self.step;
         }

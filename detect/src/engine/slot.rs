@@ -28,6 +28,8 @@ pub(super) struct Slot {
     present: Vec<u32>,
     /// Whether values must be searched one by one, where they are searched all.
     is_by_value: bool,
+    /// Whether no needle has a character that escapes of JSON are needed for.
+    is_plain: bool,
 }
 
 /// Needles that are the whole value.
@@ -79,6 +81,11 @@ impl Edges {
     }
 }
 
+/// Whether it has no character for which [`event::Event::distinct_text`] leaves something out.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    !text.iter().any(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ')
+}
+
 fn key(len: usize, edge: u64) -> u64 {
     edge ^ (len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -121,6 +128,8 @@ impl Slot {
         slot.within = Grams::new(&slot.needles, &within);
         slot.present.sort_unstable();
         slot.present.dedup();
+        slot.is_plain = (0..slot.needles.len())
+            .all(|number| is_plain(slot.needles.text(u32::try_from(number).unwrap_or(0))));
         slot.is_by_value = within_count < slot.needles.len() || slot.needles.is_numeric();
         slot
     }
@@ -136,7 +145,8 @@ impl Slot {
     /// The same for every value of the event and the record as it came.
     ///
     /// Invariant: a needle within a value is within the text that the event's values are parts
-    /// of, which is searched as a whole. What needles other than those within are, or numbers
+    /// of, which is searched as a whole, but for what repeats the record where no needle has a
+    /// character that is escaped in it. What needles other than those within are, or numbers
     /// that are no text, is asked value by value.
     pub(super) fn candidates_anywhere(&self, view: &mut View<'_, '_>) {
         let event = view.event;
@@ -148,17 +158,21 @@ impl Slot {
                 self.search_text(&value.to_text(), &mut spare, marks);
             }
         }
-        let (text, original) = (event.text(), event.original());
-        if self.is_by_value || !text.as_bytes().starts_with(original) {
+        if self.is_by_value || !event.text_has_original() {
+            let original = event.original();
             if original.is_ascii() {
                 self.search(original, marks);
             } else {
                 self.search_text(&event.original_text(), &mut spare, marks);
             }
         }
-        if !self.is_by_value {
-            self.search_text(text, &mut spare, marks);
+        if self.is_by_value {
+            return;
         }
+        let (text, rest) =
+            if self.is_plain { event.distinct_text() } else { (event.text(), "") };
+        self.search_text(text, &mut spare, marks);
+        self.search_text(rest, &mut spare, marks);
     }
 
     fn search_text(&self, text: &str, spare: &mut String, marks: &mut Marks) {

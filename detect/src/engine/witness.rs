@@ -9,7 +9,7 @@
 
 use event::FieldId;
 
-use super::{frequency::frequency, literal};
+use super::{frequency::frequency, literal, slot};
 use crate::{
     expr::{Expr, Item, Target},
     fold::fold,
@@ -88,9 +88,12 @@ fn of_item(item: &Item) -> Option<Choice> {
     };
     let mut choice = Choice { witnesses: Vec::new(), cost: 0.0 };
     for test in &item.tests {
-        for (kind, text) in of_test(test)? {
+        for (kind, mut text) in of_test(test)? {
             if kind == Kind::Present && fields.is_empty() {
                 return None;
+            }
+            if kind == Kind::Within && fields.is_empty() {
+                text = plain_part(text);
             }
             choice.cost += frequency(fields, kind, &text);
             choice.witnesses.push(Witness { fields: fields.to_vec(), kind, text });
@@ -100,6 +103,21 @@ fn of_item(item: &Item) -> Option<Choice> {
         }
     }
     (!choice.witnesses.is_empty()).then_some(choice)
+}
+
+/// Characters that the plain part of a text must have to stand for it.
+const PLAIN_CHARS_MIN: usize = 6;
+
+/// What is looked for in the whole text: the longest part without characters that need escapes,
+/// as less has to be searched for such parts; the text itself where that part is too short.
+///
+/// Invariant: whatever has the text has the part.
+fn plain_part(text: String) -> String {
+    let parts = text.split(|c: char| c.is_ascii() && !slot::is_plain(&[c as u8]));
+    match parts.max_by_key(|part| part.len()) {
+        Some(part) if part.chars().count() >= PLAIN_CHARS_MIN => part.to_owned(),
+        _ => text,
+    }
 }
 
 /// The texts of which one must be there for the test to hold; `None` where it may hold

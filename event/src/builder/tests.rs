@@ -70,7 +70,7 @@ fn lent_text_is_shared_and_the_event_is_the_same() {
     let escaped = space
         .unescape(|out| {
             out.push_str("a\tb");
-            Ok::<(), ()>(())
+            Ok::<_, ()>(Unescaped::Differs)
         })
         .unwrap();
     let before = b.text.len();

@@ -182,6 +182,55 @@ mod tests {
             }
         }
 
+        /// What [`event::Event::distinct_text`] leaves out repeats the record, but for escapes.
+        #[test]
+        fn what_is_not_distinct_repeats_the_record(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    "[a-z:é ]{1,6}",
+                    r#"\\["\\bfnrt]"#,
+                    Just(r"\/".to_owned()),
+                    Just(r"\u0061".to_owned()),
+                ],
+                0..12,
+            ),
+            times in 1..4_usize,
+        ) {
+            let raw = format!("[{}]", vec![format!("\"{}\"", parts.concat()); times].join(","));
+            let mut memory = vec![0; raw.len()];
+            let mut space = Space::new(&raw, &mut memory);
+            let Json::Array(values) = Json::parse_in(&raw, &mut space).unwrap() else {
+                return Err(TestCaseError::fail("no array"));
+            };
+            let record = event::Record {
+                commune: "dijon".parse().unwrap(),
+                feed: "a".parse().unwrap(),
+                format: "json".parse().unwrap(),
+                received: event::Timestamp::default(),
+                raw: raw.clone().into(),
+            };
+            let mut builder = event::EventBuilder::new(record, event::EventId::from_bytes([7; 16]));
+            event::EventBuilder::with_lent(&mut builder, space.finish(), |builder| {
+                for value in &values {
+                    if let Json::Str(text) = value {
+                        builder.push_str(event::fields::MESSAGE, text);
+                    }
+                }
+            });
+            let event = builder.build();
+            let (before, after) = event.distinct_text();
+            let differs = raw.contains("\\/") || raw.contains("\\u");
+            // Where something was unescaped, it is left out indeed.
+            let left_out = before.len() + after.len() < event.text().len();
+            prop_assert_eq!(left_out, raw.contains('\\') && !differs, "{}", raw);
+            for value in event.get_all(event::fields::MESSAGE) {
+                let text = value.to_text();
+                for run in text.split(|c: char| c < ' ' || matches!(c, '"' | '\\')) {
+                    prop_assert!(before.contains(run) || after.contains(run), "{run:?} in {raw}");
+                }
+            }
+        }
+
         #[test]
         fn accepts_all_that_serde_json_accepts_and_never_panics(
             text in r#"[\[\]{},:"\\0-9a-fnrtuD.eE+\- ]{0,40}"#,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use event::Space;
+use event::{Space, Unescaped};
 
 use super::{DEPTH_MAX, Json, JsonError, VALUES_MAX};
 
@@ -282,14 +282,20 @@ impl<'a, 's> Parser<'a, 's> {
 
     /// Appends the rest of a string that began at `start` and has its first escape at
     /// `escape`.
-    fn escaped(&mut self, start: usize, escape: usize, out: &mut String) -> Result<(), JsonError> {
+    fn escaped(
+        &mut self,
+        start: usize,
+        escape: usize,
+        out: &mut String,
+    ) -> Result<Unescaped, JsonError> {
         let (text, bytes) = (self.text, self.text.as_bytes());
+        let mut unescaped = Unescaped::Repeats;
         let (mut from, mut at) = (start, escape);
         loop {
             out.push_str(text.get(from..at).unwrap_or_default());
             if bytes[at] == b'"' {
                 self.at = at + 1;
-                return Ok(());
+                return Ok(unescaped);
             }
             self.at = at + 1;
             match self.peek() {
@@ -297,8 +303,12 @@ impl<'a, 's> Parser<'a, 's> {
                 Some(b'u') => {
                     self.at += 1;
                     self.unicode(out)?;
+                    unescaped = Unescaped::Differs;
                 }
                 Some(letter) => {
+                    if letter == b'/' {
+                        unescaped = Unescaped::Differs;
+                    }
                     out.push(match letter {
                         b'\\' => '\\',
                         b'"' => '"',

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use event::Space;
+use event::{Space, Unescaped};
 use quick_xml::{
     Reader,
     errors::SyntaxError,
@@ -186,7 +186,7 @@ fn take_text<'a>(element: &mut Open<'a>, raw: &'a str, space: Option<&mut Space<
     let shared = space.and_then(|space| {
         let write = |out: &mut String| {
             out.push_str(&resolved);
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<_, std::convert::Infallible>(Unescaped::Differs)
         };
         space.unescape(write).ok()
     });
