@@ -155,26 +155,23 @@ impl Ruleset {
         let each: Vec<FoundOn> = events
             .par_iter()
             .with_min_len(TASK_EVENTS_MIN)
-            .map_init(
-                || (Scratch::new(), Vec::new()),
-                |(scratch, matches), event| {
-                    self.engine.matches(event, scratch, matches);
-                    let mut found = FoundOn::default();
-                    for one in matches.drain(..) {
-                        let exception = match self.policies.judge(&one.rule, event, now) {
-                            Judgement::Stands(level) => {
-                                self.stands(&one, event, level, now, &mut found);
-                                continue;
-                            }
-                            Judgement::Disabled => None,
-                            Judgement::Excepted(id) => Some(id),
-                        };
-                        let (commune, rule) = (event.commune().clone(), one.rule.id().to_owned());
-                        found.suppressed.push(Suppression { commune, rule, exception });
-                    }
-                    found
-                },
-            )
+            .map_init(Vec::new, |matches, event| {
+                Scratch::of_thread(|scratch| self.engine.matches(event, scratch, matches));
+                let mut found = FoundOn::default();
+                for one in matches.drain(..) {
+                    let exception = match self.policies.judge(&one.rule, event, now) {
+                        Judgement::Stands(level) => {
+                            self.stands(&one, event, level, now, &mut found);
+                            continue;
+                        }
+                        Judgement::Disabled => None,
+                        Judgement::Excepted(id) => Some(id),
+                    };
+                    let (commune, rule) = (event.commune().clone(), one.rule.id().to_owned());
+                    found.suppressed.push(Suppression { commune, rule, exception });
+                }
+                found
+            })
             .collect();
         let mut all = Found::default();
         for found in each {

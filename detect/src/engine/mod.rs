@@ -164,13 +164,10 @@ impl Engine {
         let found: Vec<Vec<Detection>> = events
             .par_iter()
             .with_min_len(TASK_EVENTS_MIN)
-            .map_init(
-                || (Scratch::new(), Vec::new()),
-                |(scratch, matches), event| {
-                    self.matches(event, scratch, matches);
-                    matches.drain(..).map(|found| detection(&found, event, now)).collect()
-                },
-            )
+            .map_init(Vec::new, |matches, event| {
+                Scratch::of_thread(|scratch| self.matches(event, scratch, matches));
+                matches.drain(..).map(|found| detection(&found, event, now)).collect()
+            })
             .collect();
         found.into_iter().flatten().collect()
     }

@@ -1,6 +1,6 @@
 //! An event laid out for matching: the values that rules read, by field, texts folded once.
 
-use std::fmt::Write as _;
+use std::{cell::RefCell, fmt::Write as _};
 
 use event::{Event, FieldId, ValueRef, fields};
 
@@ -144,6 +144,19 @@ impl Scratch {
     /// Empty memory; it grows to what the first events need.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Runs `run` with this thread's own memory, which lasts as long as the thread: batches are
+    /// split into more tasks than there are threads, and none has to begin with empty tables.
+    pub fn of_thread<R>(run: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local! {
+            static OF_THREAD: RefCell<Scratch> = RefCell::default();
+        }
+        OF_THREAD.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => run(&mut scratch),
+            // Only where `run` comes here again.
+            Err(_) => run(&mut Self::new()),
+        })
     }
 }
 
