@@ -9,6 +9,8 @@
 //! the table, with the needle and its place in it, and the needle is compared in full there.
 //! Grams are compared with case bits set on both sides, which only makes more of them alike.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use super::{
     index::Index,
     needles::{LOWER, Needles},
@@ -302,8 +304,8 @@ impl Class {
 }
 
 /// Texts that many values of Windows telemetry have: the parts of its paths, the names of its
-/// usual programs and keys, the words of command lines. Windows avoid them; only speed
-/// depends on the list.
+/// usual programs and keys, the words of command lines and scripts; and the names of its fields,
+/// as whole records are searched for keywords. Windows avoid them; only speed depends on the list.
 const ORDINARY: &str = "c:\\windows\\system32\\windowspowershell\\v1.0\\powershell.exe \
     c:\\program files (x86)\\microsoft\\ c:\\users\\public\\appdata\\local\\temp\\roaming\\ \
     svchost.exe -k netsvcs rundll32.exe cmd.exe /c conhost.exe services.exe lsass.exe \
@@ -311,21 +313,52 @@ const ORDINARY: &str = "c:\\windows\\system32\\windowspowershell\\v1.0\\powershe
     hklm\\software\\microsoft\\windows\\currentversion\\ hklm\\system\\currentcontrolset\\services\\ \
     \\device\\harddiskvolume \\registry\\machine\\ hku\\s-1-5-21- software\\classes\\ \
     microsoft-windows-security-auditing nt authority\\system name value parameter object \
+    microsoft-windows-sysmon/operational microsoft-windows-powershell microsoft corporation \
     commandinvocation parameterbinding system.management.automation function param string \
     return true false null type process http https:// www. .com/ user account domain logon \
-    workstation security default version policies file files path data the and for with this";
+    workstation security default version policies file files path data the and for with this \
+    new-object get-item set-item out-null add-type import-module write-output input output \
+    eventid eventtime eventtype eventreceivedtime eventrecordid event.code event_data severity \
+    severityvalue keywords provider providername providerguid channel hostname computer \
+    sourcename sourcemodulename sourcemoduletype opcode opcodevalue task category recordnumber \
+    threadid processid executionprocessid processguid image commandline currentdirectory \
+    originalfilename parentimage parentcommandline targetfilename targetobject targetusername \
+    targetdomainname subjectusername subjectusersid subjectlogonid subjectdomainname logonid \
+    logontype logonguid terminalsessionid integritylevel hashes sha1= md5= sha256= imphash= \
+    company description product fileversion rulename utctime creationutctime details initiated \
+    protocol sourceip sourceport sourcehostname destinationip destinationport signed signature \
+    signaturestatus privilegelist accesslist accessmask objectname objecttype handleid status \
+    ipaddress scriptblocktext scriptblockid hostapplication contextinfo payload audit success \
+    failure message information network connection system administrator";
+
+/// How often each gram of some width is in [`ORDINARY`]; past 255 times is all the same.
+fn ordinary(width: usize) -> &'static HashMap<u32, u8> {
+    static BY_WIDTH: [LazyLock<HashMap<u32, u8>>; WIDE] = [
+        LazyLock::new(|| counted(1)),
+        LazyLock::new(|| counted(2)),
+        LazyLock::new(|| counted(3)),
+        LazyLock::new(|| counted(4)),
+    ];
+    &BY_WIDTH[width.clamp(1, WIDE) - 1]
+}
+
+fn counted(width: usize) -> HashMap<u32, u8> {
+    let mut counts: HashMap<u32, u8> = HashMap::new();
+    for at in 0..=ORDINARY.len() - width {
+        let count = counts.entry(gram_of(ORDINARY.as_bytes(), at, width)).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
+}
 
 /// Where a window of the needle begins whose grams are the least ordinary.
 fn rarest_window(text: &[u8], window: usize, width: usize) -> usize {
-    let ordinary = ORDINARY.as_bytes();
-    let weight = |gram: &[u8]| -> usize {
-        if memchr::memmem::find(ordinary, gram).is_some() {
-            4
-        } else {
-            usize::from(gram[0] == b' ')
-        }
+    let ordinary = ordinary(width);
+    let weight = |at: usize| {
+        let count = ordinary.get(&gram_of(text, at, width)).copied().unwrap_or_default();
+        2 * usize::from(count) + usize::from(text[at] == b' ')
     };
-    let weights: Vec<usize> = text.windows(width).map(weight).collect();
+    let weights: Vec<usize> = (0..=text.len() - width).map(weight).collect();
     let grams = window + 1 - width;
     weights
         .windows(grams)

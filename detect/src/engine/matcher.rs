@@ -89,10 +89,10 @@ impl Matcher {
 /// than calling a comparison of memory does.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
-    let (a_words, a_rest) = a.as_chunks::<8>();
-    let (b_words, b_rest) = b.as_chunks::<8>();
-    a_words.iter().zip(b_words).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+    match (a.first_chunk::<8>(), b.first_chunk::<8>()) {
+        (Some(a_word), Some(b_word)) => a_word == b_word && a == b,
+        _ => a == b,
+    }
 }
 
 impl Glob {
