@@ -423,27 +423,35 @@ impl EventBuilder {
     /// The event.
     pub fn build(mut self) -> Event {
         let timestamp = self.timestamp.unwrap_or(self.record.received);
-        let commune = self.record.commune.clone();
-        let feed = self.record.feed.clone();
         self.remove(fields::ORGANIZATION_ID);
-        self.push_str(fields::ORGANIZATION_ID, commune.as_str());
         self.remove(fields::FEED_ID);
-        self.push_str(fields::FEED_ID, feed.as_str());
+        for (field, text) in [
+            (fields::ORGANIZATION_ID, self.record.commune.as_str()),
+            (fields::FEED_ID, self.record.feed.as_str()),
+        ] {
+            let span = Span::new(self.text.len(), text.len());
+            self.text.push_str(text);
+            self.fields.push(field);
+            self.vals.push(Val::Str(span));
+        }
         for member in
             [fields::TIMESTAMP, fields::EVENT_ID, fields::EVENT_INGESTED, fields::EVENT_ORIGINAL]
         {
             self.remove(member);
         }
         let timestamp_text = self.store_time(timestamp);
-        let received_text = self.store_time(self.record.received);
+        let received_text = match self.record.received == timestamp {
+            true => timestamp_text,
+            false => self.store_time(self.record.received),
+        };
         // Most of the room for unescaped text is not needed.
         if self.text.capacity() - self.text.len() > self.text.len() / 4 {
             self.text.shrink_to_fit();
         }
         Event {
             id: self.id,
-            commune,
-            feed,
+            commune: self.record.commune,
+            feed: self.record.feed,
             format: self.record.format,
             received: self.record.received,
             timestamp,

@@ -85,7 +85,8 @@ impl Timestamp {
         // Without a fraction there is no dot either.
         end = if end == 20 { 19 } else { end };
         text[end] = b'Z';
-        out.extend(text[..=end].iter().map(|byte| char::from(*byte)));
+        // All of it is ASCII.
+        out.push_str(std::str::from_utf8(&text[..=end]).unwrap_or_default());
     }
 
     /// Time from `earlier` to `self`; zero where `earlier` is later.

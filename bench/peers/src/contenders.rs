@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     corpus::{self, Classes, Prepared},
-    lean::Lean,
+    lean::{self, Lean},
     measure::Clock,
 };
 
@@ -23,13 +23,16 @@ pub(crate) struct Contender<'e> {
     pub(crate) clock: Clock,
     /// Only every so many events, for those that are slow.
     pub(crate) step: usize,
-    /// Runs over the events and says how many matches there were.
-    pub(crate) run: Box<dyn FnMut(&[Prepared], usize) -> usize + 'e>,
+    /// How often one run goes over the events.
+    pub(crate) passes: usize,
+    /// Runs over the events and says how many matches there were in all passes.
+    pub(crate) run: Run<'e>,
 }
 
 pub(crate) const MATCHING: &str = "matching";
 pub(crate) const PARSING: &str = "parsing and matching";
-pub(crate) const THREADS: &str = "two threads";
+pub(crate) const THREADS: &str = "two threads, matching";
+pub(crate) const THREADS_PARSING: &str = "two threads, parsing and matching";
 pub(crate) const LIMITS: &str = "limits";
 
 /// rsigma with one set of rules.
@@ -102,12 +105,12 @@ pub(crate) fn all<'e>(
     engines: &'e Engines,
     classes: &'e Classes,
     texts: &'e [String],
-    pool: &'e rayon::ThreadPool,
+    pools: &'e Pools,
     sigma_rust_step: usize,
 ) -> anyhow::Result<Vec<Contender<'e>>> {
     let mut all = matching(engines, classes, sigma_rust_step);
     all.extend(parsing(engines)?);
-    all.extend(threads(engines, pool));
+    all.extend(threads(engines, pools));
     all.extend(limits(texts)?);
     Ok(all)
 }
@@ -122,6 +125,7 @@ fn contender<'e>(
         group,
         clock: Clock::Thread,
         step: 1,
+        passes: 1,
         run: Box::new(move |events, step| events.iter().step_by(step).map(&mut one).sum()),
     }
 }
@@ -183,34 +187,69 @@ fn parsing(engines: &Engines) -> anyhow::Result<Vec<Contender<'_>>> {
     ])
 }
 
-fn threads<'e>(engines: &'e Engines, pool: &'e rayon::ThreadPool) -> Vec<Contender<'e>> {
-    let on_both = |one: fn(&Engines, &mut Scratch, &Prepared) -> usize| {
+/// The first of its group with one thread of a pool instead of two.
+pub(crate) const ONE_THREAD: &str = "jacquemart, the same on one thread";
+
+/// What is measured of two threads is how fast they go, not how soon they begin, so they go over
+/// the events so often that one run takes far longer than waking them.
+const THREADS_PASSES: usize = 8;
+
+/// What is done with one event.
+type One = fn(&Engines, &mut Scratch, &Prepared) -> usize;
+/// What is done with a chunk.
+type Run<'e> = Box<dyn FnMut(&[Prepared], usize) -> usize + 'e>;
+
+/// What one thread and two are told apart by.
+pub(crate) struct Pools {
+    pub(crate) one: rayon::ThreadPool,
+    pub(crate) two: rayon::ThreadPool,
+}
+
+fn threads<'e>(engines: &'e Engines, pools: &'e Pools) -> Vec<Contender<'e>> {
+    let on = |pool: &'e rayon::ThreadPool, one: One| -> Run<'e> {
         Box::new(move |events: &[Prepared], _: usize| {
+            let some = |events: &[Prepared]| {
+                Scratch::of_thread(|scratch| {
+                    events.iter().map(|event| one(engines, scratch, event)).sum::<usize>()
+                })
+            };
             pool.install(|| {
-                events
-                    .par_chunks(64)
-                    .map_init(Scratch::new, |scratch, events| {
-                        events.iter().map(|event| one(engines, scratch, event)).sum::<usize>()
-                    })
+                (0..THREADS_PASSES)
+                    .into_par_iter()
+                    .flat_map(|_| events.par_chunks(64))
+                    .map(some)
                     .sum()
             })
         })
     };
+    let of = |pool, group, name, one: One| Contender {
+        name,
+        group,
+        clock: Clock::Process,
+        step: 1,
+        passes: THREADS_PASSES,
+        run: on(pool, one),
+    };
+    let matching: One = |engines, scratch, event| ours(&engines.ours, scratch, &event.event);
+    let parsing: One = |engines, scratch, event| {
+        lean::decode_here(&event.raw, event.event.id())
+            .map_or(0, |event| ours(&engines.ours, scratch, &event))
+    };
+    let Pools { one, two } = pools;
     vec![
-        Contender {
-            name: "jacquemart, matching",
-            group: THREADS,
-            clock: Clock::Process,
-            step: 1,
-            run: on_both(|engines, scratch, event| ours(&engines.ours, scratch, &event.event)),
-        },
-        Contender {
-            name: "rsigma, logsource routing, matching",
-            group: THREADS,
-            clock: Clock::Process,
-            step: 1,
-            run: on_both(|engines, _, event| theirs(&engines.rsigma_routing, &event.value)),
-        },
+        of(two, THREADS, "jacquemart, matching", matching),
+        of(two, THREADS, "rsigma, logsource routing, matching", |engines, _, event| {
+            theirs(&engines.rsigma_routing, &event.value)
+        }),
+        of(one, THREADS, ONE_THREAD, matching),
+        of(two, THREADS_PARSING, "jacquemart, lean decoding, matching", parsing),
+        of(
+            two,
+            THREADS_PARSING,
+            "rsigma, logsource routing, serde_json, matching",
+            |engines, _, event| theirs(&engines.rsigma_routing, &parsed(&event.line)),
+        ),
+        of(one, THREADS_PARSING, ONE_THREAD, parsing),
     ]
 }
 

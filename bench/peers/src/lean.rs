@@ -3,13 +3,16 @@
 //! analysts (ECS, times, entities), so it bounds what decoding could cost, and compares like
 //! with like: the peers are given no more.
 //!
-//! One pass over the text. Strings without escapes are parts of it, others are unescaped behind
-//! it; the text is put together once at the end.
+//! One pass marks quotes and backslashes, a second goes from mark to mark. Strings without escapes
+//! are parts of the text, others are unescaped behind it; the text is put together once at the
+//! end. A key that follows the key it usually follows is compared, not searched.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 use event::{Event, EventBuilder, EventId, FieldId, Namespace, Record, Unescaped, fields as f};
+
+use wide::u8x16;
 
 use crate::corpus;
 
@@ -28,11 +31,15 @@ struct Memory {
     places: Vec<u16>,
     /// What the last record had unescaped; only its allocation is of use.
     unescaped: Vec<u8>,
+    /// The marks of the last record; the same.
+    marks: Vec<u64>,
 }
 
 /// A key met before.
 struct Key {
     name: Box<str>,
+    /// As it stands in a record: in quotes, and with the colon.
+    written: Box<[u8]>,
     field: FieldId,
     /// A field that routing reads, which has the value too.
     also: Option<FieldId>,
@@ -57,13 +64,29 @@ fn digest(name: &[u8]) -> usize {
 /// Whether two names are the same; short ones, so that a call would take longer.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
-    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    a.len() == b.len()
-        && a_words
-            .iter()
-            .zip(b_words)
-            .all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+    if a.len() != b.len() {
+        return false;
+    }
+    // The last word covers what is left, and some of what was compared before.
+    if let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+        let mut at = 0;
+        while at < a_words.len() && at < b_words.len() {
+            if a_words[at] != b_words[at] {
+                return false;
+            }
+            at += 1;
+        }
+        return a_last == b_last;
+    }
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 impl Memory {
@@ -71,13 +94,17 @@ impl Memory {
         self.known.get(place).is_some_and(|key| same(key.name.as_bytes(), name))
     }
 
-    /// The place of `name` among the known keys, which followed the key at `last`.
+    /// The key that usually follows the one at `last`, where it stands at the beginning of
+    /// `text`, with the length of what stands there.
     #[inline]
+    fn usual(&self, last: usize, text: &[u8]) -> Option<(usize, usize)> {
+        let place = self.known.get(last)?.next;
+        let written = &*self.known.get(place)?.written;
+        same(text.get(..written.len())?, written).then_some((place, written.len()))
+    }
+
+    /// The place of `name` among the known keys, which followed the key at `last`.
     fn place(&mut self, data: &Namespace, last: usize, name: &[u8]) -> Option<usize> {
-        let guess = self.known.get(last).map_or(0, |key| key.next);
-        if self.is(guess, name) {
-            return Some(guess);
-        }
         let place = self.search(data, name)?;
         if let Some(key) = self.known.get_mut(last) {
             key.next = place;
@@ -97,7 +124,8 @@ impl Memory {
             None => {
                 let name = std::str::from_utf8(name).ok()?;
                 let (field, also) = (data.field(name)?, route_field(name));
-                self.known.push(Key { name: name.into(), field, also, next: 0 });
+                let written = format!("\"{name}\":").into_bytes().into();
+                self.known.push(Key { name: name.into(), written, field, also, next: 0 });
                 self.known.len() - 1
             }
         };
@@ -118,6 +146,15 @@ fn route_field(name: &str) -> Option<FieldId> {
     })
 }
 
+thread_local! {
+    static OF_THREAD: Option<Lean> = Lean::new().ok();
+}
+
+/// The event, by this thread's own decoder.
+pub(crate) fn decode_here(raw: &Bytes, id: EventId) -> Option<Event> {
+    OF_THREAD.with(|lean| lean.as_ref()?.decode(raw, id))
+}
+
 impl Lean {
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self {
@@ -129,32 +166,57 @@ impl Lean {
 
     /// The event; `None` where the record is no JSON object as shippers write it.
     pub(crate) fn decode(&self, raw: &Bytes, id: EventId) -> Option<Event> {
-        let mut builder = EventBuilder::new(Record { raw: raw.clone(), ..self.record.clone() }, id);
+        let Record { commune, feed, format, received, .. } = &self.record;
+        let record = Record {
+            commune: commune.clone(),
+            feed: feed.clone(),
+            format: format.clone(),
+            received: *received,
+            raw: raw.clone(),
+        };
+        let mut builder = EventBuilder::new(record, id);
         let text = simdutf8::basic::from_utf8(raw).ok()?;
         let mut memory = self.memory.borrow_mut();
         let mut unescaped = std::mem::take(&mut memory.unescaped);
-        unescaped.clear();
+        // What is unescaped is shorter than the text, so there is always room, and some more so
+        // that it can be copied in blocks.
+        if unescaped.len() < text.len() + BLOCK {
+            unescaped.resize(text.len() + BLOCK, 0);
+        }
+        let mut marks = std::mem::take(&mut memory.marks);
+        mark(text.as_bytes(), &mut marks);
         let mut json = Scanner {
             text: text.as_bytes(),
             at: 0,
+            marks: &marks,
             unescaped,
-            keep: text.len(),
+            to: 0,
             differs: Unescaped::Repeats,
         };
         json.take(b'{')?;
         let mut last = usize::MAX;
         loop {
-            json.take(b'"')?;
-            let key = json.string()?;
-            let name = match key.end.checked_sub(text.len()) {
-                None | Some(0) => text.as_bytes().get(key)?,
-                // A key with escapes.
-                Some(end) => json.unescaped.get(key.start - text.len()..end)?,
+            json.peek()?;
+            let place = match memory.usual(last, json.rest()) {
+                Some((place, len)) => {
+                    json.at += len;
+                    place
+                }
+                None => {
+                    json.take(b'"')?;
+                    let key = json.string()?;
+                    let name = match key.end.checked_sub(text.len()) {
+                        None | Some(0) => text.as_bytes().get(key)?,
+                        // A key with escapes.
+                        Some(end) => json.unescaped.get(key.start - text.len()..end)?,
+                    };
+                    let place = memory.place(&self.data, last, name)?;
+                    json.take(b':')?;
+                    place
+                }
             };
-            let place = memory.place(&self.data, last, name)?;
             let Key { field, also, .. } = memory.known[place];
             last = place;
-            json.take(b':')?;
             match json.peek()? {
                 b'"' => {
                     json.at += 1;
@@ -187,27 +249,56 @@ impl Lean {
             }
         }
         json.take(b'}')?;
-        let unescaped = simdutf8::basic::from_utf8(&json.unescaped).ok()?;
+        let unescaped = simdutf8::basic::from_utf8(json.unescaped.get(..json.to)?).ok()?;
         builder.set_text(text, unescaped, json.differs);
         // Routing asks for it.
         builder.push_str(f::EVENT_MODULE, "windows");
         memory.unescaped = json.unescaped;
+        memory.marks = marks;
         Some(builder.build())
     }
 }
 
 type Range = std::ops::Range<usize>;
 
+/// Bytes that are copied at once.
+const BLOCK: usize = 16;
+
+/// Marks quotes and backslashes: bit by bit, 64 places a word.
+fn mark(text: &[u8], marks: &mut Vec<u64>) {
+    let (quote, slash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+    let special = |part: &[u8; 64]| {
+        let (parts, _) = part.as_chunks::<16>();
+        parts.iter().rev().fold(0, |word, part| {
+            let part = u8x16::new(*part);
+            let found = part.simd_eq(quote) | part.simd_eq(slash);
+            word << 16 | u64::from(found.to_bitmask())
+        })
+    };
+    marks.clear();
+    let (parts, rest) = text.as_chunks::<64>();
+    marks.extend(parts.iter().map(special));
+    let mut last = [0; 64];
+    last[..rest.len()].copy_from_slice(rest);
+    marks.push(special(&last));
+}
+
 struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
+    marks: &'t [u64],
     unescaped: Vec<u8>,
-    /// Where what is unescaped begins in the event's text.
-    keep: usize,
+    /// How much of it counts.
+    to: usize,
     differs: Unescaped,
 }
 
 impl Scanner<'_> {
+    #[inline]
+    fn rest(&self) -> &[u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         loop {
@@ -223,28 +314,24 @@ impl Scanner<'_> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    /// How far it is from `at` to the next quote or backslash.
+    /// Where the next quote or backslash is, from `at` on.
     #[inline]
-    fn plain(&self, at: usize) -> Option<usize> {
-        let rest = self.text.get(at..)?;
-        let (words, _) = rest.as_chunks::<8>();
-        for (place, word) in words.iter().enumerate() {
-            let found = special(u64::from_le_bytes(*word));
-            if found != 0 {
-                return Some(place * 8 + found.trailing_zeros() as usize / 8);
-            }
+    fn next_mark(&self, at: usize) -> Option<usize> {
+        let mut place = at / 64;
+        let mut word = *self.marks.get(place)? & u64::MAX << (at % 64);
+        while word == 0 {
+            place += 1;
+            word = *self.marks.get(place)?;
         }
-        let done = words.len() * 8;
-        let last = rest[done..].iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-        Some(done + last)
+        Some(place * 64 + word.trailing_zeros() as usize)
     }
 
     /// Where the text of a string is whose quote is behind us.
     #[inline]
     fn string(&mut self) -> Option<Range> {
         let start = self.at;
-        let end = start + self.plain(start)?;
-        if self.text[end] == b'"' {
+        let end = self.next_mark(start)?;
+        if *self.text.get(end)? == b'"' {
             self.at = end + 1;
             return Some(start..end);
         }
@@ -253,49 +340,51 @@ impl Scanner<'_> {
 
     /// The same for a string whose first escape is at `first`.
     fn unescape(&mut self, start: usize, first: usize) -> Option<Range> {
-        let from = self.unescaped.len();
-        let (mut at, mut to) = (first, from + first - start);
-        self.unescaped.extend_from_slice(&self.text[start..first]);
+        let from = self.to;
+        let (mut at, mut end) = (start, first);
         loop {
-            // Always room for eight bytes, so that they can be copied before it is known how
-            // many of them count.
-            if self.unescaped.len() < to + 8 {
-                self.unescaped.resize(to + 256, 0);
-            }
-            let Some(word) = self.text.get(at..at + 8).and_then(|word| word.first_chunk()) else {
-                let byte = *self.text.get(at)?;
-                match byte {
-                    b'"' => break,
-                    b'\\' => at = self.escape(at, &mut to)?,
-                    byte => {
-                        self.unescaped[to] = byte;
-                        (at, to) = (at + 1, to + 1);
-                    }
-                }
-                continue;
-            };
-            self.unescaped[to..to + 8].copy_from_slice(word);
-            let found = special(u64::from_le_bytes(*word));
-            if found == 0 {
-                (at, to) = (at + 8, to + 8);
-                continue;
-            }
-            let plain = found.trailing_zeros() as usize / 8;
-            (at, to) = (at + plain, to + plain);
-            if self.text[at] == b'"' {
+            self.copy(at, end)?;
+            if self.text[end] == b'"' {
                 break;
             }
-            at = self.escape(at, &mut to)?;
+            at = self.escape(end)?;
+            end = self.next_mark(at)?;
         }
-        self.unescaped.truncate(to);
-        self.at = at + 1;
-        Some(self.keep + from..self.keep + to)
+        self.at = end + 1;
+        let keep = self.text.len();
+        Some(keep + from..keep + self.to)
     }
 
-    /// Resolves the escape at `at`; gives what follows it. There is room for eight bytes.
+    /// Copies what stands from `at` to `end`, and perhaps some of what follows, which is
+    /// written over.
     #[inline]
-    fn escape(&mut self, at: usize, to: &mut usize) -> Option<usize> {
+    fn copy(&mut self, mut at: usize, end: usize) -> Option<()> {
+        let mut to = self.to;
+        self.to += end - at;
+        while at < end {
+            match self.text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+                Some(block) => *self.unescaped.get_mut(to..)?.first_chunk_mut()? = *block,
+                None => {
+                    let rest = self.text.get(at..end)?;
+                    self.unescaped.get_mut(to..to + rest.len())?.copy_from_slice(rest);
+                    break;
+                }
+            }
+            (at, to) = (at + BLOCK, to + BLOCK);
+        }
+        Some(())
+    }
+
+    /// Resolves the escape at `at`; gives what follows it.
+    #[inline]
+    fn escape(&mut self, at: usize) -> Option<usize> {
         let byte = match *self.text.get(at + 1)? {
+            // By far the most: paths.
+            b'\\' => {
+                *self.unescaped.get_mut(self.to)? = b'\\';
+                self.to += 1;
+                return Some(at + 2);
+            }
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
@@ -307,7 +396,7 @@ impl Scanner<'_> {
                 let code = u32::from_str_radix(hex, 16).ok()?;
                 // Halves of a pair are rare enough here to be replaced one by one.
                 let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-                *to += c.encode_utf8(&mut self.unescaped[*to..]).len();
+                self.to += c.encode_utf8(self.unescaped.get_mut(self.to..)?).len();
                 return Some(at + 6);
             }
             b'/' => {
@@ -316,8 +405,8 @@ impl Scanner<'_> {
             }
             byte => byte,
         };
-        self.unescaped[*to] = byte;
-        *to += 1;
+        *self.unescaped.get_mut(self.to)? = byte;
+        self.to += 1;
         Some(at + 2)
     }
 
@@ -346,23 +435,12 @@ impl Scanner<'_> {
                     }
                 }
                 b'"' => {
-                    let before = self.unescaped.len();
+                    let before = self.to;
                     self.string()?;
-                    self.unescaped.truncate(before);
+                    self.to = before;
                 }
                 _ => {}
             }
         }
     }
-}
-
-/// The high bit of each byte that is a quote or a backslash; bits above the lowest one may be
-/// set wrongly.
-#[inline]
-fn special(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGH
 }

@@ -19,7 +19,7 @@ use detect::{Engine, Rule};
 
 use self::{
     compare::Comparison,
-    contenders::Engines,
+    contenders::{Engines, Pools},
     corpus::Events,
     measure::{Clock, Took},
     report::{Candidates, Load, Loads, Report, Row},
@@ -29,7 +29,7 @@ use self::{
 static ALLOCATOR: memory::Counting = memory::Counting;
 
 /// Events that are prepared and measured at a time.
-const CHUNK_EVENTS: usize = 2_000;
+const CHUNK_EVENTS: usize = 4_000;
 /// Events that the curve is measured on.
 const CURVE_EVENTS: usize = 4_000;
 
@@ -90,10 +90,13 @@ fn compare_all(
     let (mut engines, loads) = build(rules)?;
     report.loads = loads;
     let texts: Vec<String> = rules.iter().map(|(_, text)| text.clone()).collect();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(2)
-        .build()
-        .context("failed to start two threads")?;
+    let pool = |threads| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .context("failed to start threads")
+    };
+    let pools = Pools { one: pool(1)?, two: pool(2)? };
     let mut events = Events::open(root, args.step, rules)?;
     let mut comparison = Comparison::default();
     let (mut rows, mut candidates): (Vec<Row>, _) = (Vec::new(), Candidates::default());
@@ -108,7 +111,7 @@ fn compare_all(
         }
         candidates.add(&engines.ours, &chunk);
         let mut all =
-            contenders::all(&engines, &events.classes, &texts, &pool, args.sigma_rust_step)?;
+            contenders::all(&engines, &events.classes, &texts, &pools, args.sigma_rust_step)?;
         all.retain(|contender| contender.name.contains(&args.only));
         rows.resize_with(all.len(), Row::default);
         for round in 0..args.rounds.max(1) {
@@ -119,6 +122,7 @@ fn compare_all(
                 let step = contender.step;
                 let (took, found) = contender.clock.time(|| (contender.run)(&chunk, step));
                 row.describe(contender);
+                let (took, found) = (took.over(contender.passes), found / contender.passes);
                 row.add(round, took, chunk.len().div_ceil(step), found);
             }
         }

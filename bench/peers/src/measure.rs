@@ -22,6 +22,15 @@ pub(crate) struct Took {
     pub(crate) wall: f64,
 }
 
+impl Took {
+    /// What one of so many passes took.
+    pub(crate) fn over(self, passes: usize) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "there are a few")]
+        let passes = passes.max(1) as f64;
+        Self { cpu: self.cpu / passes, wall: self.wall / passes }
+    }
+}
+
 impl Clock {
     fn now(self) -> f64 {
         let id = match self {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     compare::Comparison,
-    contenders::{Contender, LIMITS, MATCHING, PARSING, THREADS},
+    contenders::{Contender, LIMITS, MATCHING, ONE_THREAD, PARSING, THREADS, THREADS_PARSING},
     corpus::Prepared,
     curve::{self, Point, mib},
     measure::{Spread, Took},
@@ -148,11 +148,16 @@ impl Report {
                        "memory_bytes": load.used.live, "memory_peak_bytes": load.used.peak})
             })
             .collect();
+        let threads = |group| {
+            let (wall, cpu) = self.threads(group)?;
+            Some(json!({"wall": wall.to_json(), "cpu": cpu.to_json()}))
+        };
         json!({
             "rules": self.rules, "classes": self.classes, "loads": loads,
             "rows": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
             "ratios": ratios,
-            "two_threads": self.threads().map(|(wall, cpu)| json!({"wall": wall.to_json(), "cpu": cpu.to_json()})),
+            "two_threads": threads(THREADS),
+            "two_threads_parsing": threads(THREADS_PARSING),
             "allocations_per_quiet_event": self.allocations,
             "candidates_per_event": self.candidates.each(),
             "detections": self.comparison.to_json(),
@@ -160,11 +165,11 @@ impl Report {
         })
     }
 
-    /// How much faster two threads are than one on the wall, and what an event costs on the
-    /// processor with two, as a part of what it costs with one.
-    fn threads(&self) -> Option<(Spread, Spread)> {
-        let one = self.rows(MATCHING).next()?;
-        let two = self.rows(THREADS).next()?;
+    /// How much faster two threads are than one on the wall, and what an event costs them on the
+    /// processor, as a part of what it costs one.
+    fn threads(&self, group: &str) -> Option<(Spread, Spread)> {
+        let one = self.rows(group).find(|row| row.name == ONE_THREAD)?;
+        let two = self.rows(group).next()?;
         let pairs = || one.rounds.iter().zip(&two.rounds);
         Some((
             Spread::of(pairs().map(|(one, two)| one.wall / two.wall.max(1e-12))),
@@ -183,15 +188,18 @@ impl Report {
                 mib(load.used.peak)
             );
         }
-        for group in [MATCHING, PARSING, THREADS, LIMITS] {
+        for group in [MATCHING, PARSING, THREADS, THREADS_PARSING, LIMITS] {
             self.print_group(group);
         }
-        if let Some((wall, cpu)) = self.threads() {
+        for group in [THREADS, THREADS_PARSING] {
+            let Some((wall, cpu)) = self.threads(group) else { continue };
             println!(
-                "\nTwo threads: {:.2} times one on the wall ({:.2} to {:.2}); an event costs {:.2} \
+                "\nOf {group}: {:.2} times one on the wall ({:.2} to {:.2}); an event costs {:.2} \
                  times the processor time ({:.2} to {:.2})",
                 wall.median, wall.min, wall.max, cpu.median, cpu.min, cpu.max
             );
+        }
+        if self.rows(MATCHING).next().is_some() {
             println!(
                 "{:.3} allocations an event on which nothing fires; {} kinds of event by the rules \
                  offered",
