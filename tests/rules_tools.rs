@@ -239,3 +239,90 @@ fn check_says_what_metadata_lacks() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("x.yml:8: tag \"attack.t10\""), "{text}");
 }
+
+fn correlation() -> String {
+    format!(
+        "title: The tool on and on\nid: {}\nstatus: test\ndescription: x\nauthor: x\ndate: 2026-01-31\ntags: [attack.execution, attack.t1106]\nlevel: high\ncorrelation:\n  type: event_count\n  rules: [{ID}]\n  group-by: [Computer, User]\n  timespan: 5m\n  condition: {{gte: 3}}\n",
+        ID.replace("000001", "000003")
+    )
+}
+
+#[test]
+fn explain_says_what_a_correlation_sees_and_how_near_it_came() {
+    let place = Place::new();
+    place.write("rules/x.yml", &rule());
+    place.write("rules/y.yml", &correlation());
+    let id = ID.replace("000001", "000003");
+    let at = |minute: u32, user: Option<&str>| {
+        let mut event = process_event("pc-1", "cmd.exe /c tool");
+        let time = format!("2026-03-02 08:{minute:02}:00");
+        event["EventTime"] = json!(time);
+        event["UtcTime"] = json!(format!("{time}.000"));
+        match user {
+            Some(user) => event["User"] = json!(user),
+            None => {
+                event.as_object_mut().unwrap().remove("User");
+            }
+        }
+        event
+    };
+    let explain = |events: &[Value], code: i32| {
+        let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+        place.write("events.ndjson", &text);
+        let args =
+            ["rules", "explain", &id, "events.ndjson", "--format", "windows", "--rules", "rules"];
+        let told = place.json(&args, code)["correlations"][0].clone();
+        let output = place.run(&args);
+        assert_eq!(output.status.code(), Some(code));
+        (told, String::from_utf8(output.stdout).unwrap())
+    };
+    // Two in time, one too late, one of another user whatever its case, one of nobody.
+    let near = [
+        at(0, Some("MAIRIE\\anne")),
+        at(1, Some("mairie\\ANNE")),
+        at(2, Some("MAIRIE\\paul")),
+        at(3, None),
+        at(5, Some("MAIRIE\\anne")),
+        json!({"EventID": 5, "Channel": "Microsoft-Windows-Sysmon/Operational", "Hostname": "pc-1"}),
+    ];
+    let (told, text) = explain(&near, 0);
+    assert_eq!(told["fires"], false, "{told}");
+    assert_eq!(told["asks"]["condition"], "gte 3");
+    let events: Vec<_> = told["matches"].as_array().unwrap().iter().map(|m| &m["event"]).collect();
+    assert_eq!(events, [1, 2, 3, 4, 5]);
+    assert_eq!(told["matches"][3]["group"]["User"], Value::Null, "{told}");
+    assert_eq!(told["groups"].as_array().unwrap().len(), 2, "{told}");
+    assert_eq!(told["groups"][0]["matches"]["A shell from the tool"], 2, "{told}");
+    for said in ["does not fire", "User is absent; in no group", "at most at once in", "gte 3"] {
+        assert!(text.contains(said), "{said:?} is not in {text}");
+    }
+    // The third within five minutes.
+    let mut full = near.to_vec();
+    full.insert(0, at(4, Some("MAIRIE\\Anne")));
+    let (told, text) = explain(&full, 5);
+    assert_eq!(told["fired"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(told["fired"][0]["event"], 1, "the one that completed it: {told}");
+    assert!(text.contains("fires at event 1, 2026-03-02T08:04:00"), "{text}");
+    assert_eq!(told["groups"][0]["matches"]["A shell from the tool"], 3, "{told}");
+}
+
+#[test]
+fn coverage_and_check_know_correlations() {
+    let place = Place::new();
+    place.write("rules/x.yml", &rule());
+    place.write("rules/y.yml", &correlation());
+    let told = place.json(&["rules", "coverage", "rules", "--format", "windows"], 0);
+    assert_eq!((&told["rules"], &told["correlations"]), (&json!(1), &json!(1)), "{told}");
+    assert_eq!(told["techniques"], 2, "{told}");
+    assert_eq!(told["unfed"], json!([]), "{told}");
+    let told = place.json(&["rules", "coverage", "rules", "--format", "pradeo-mtd"], 0);
+    let unfed: Vec<_> =
+        told["unfed"].as_array().unwrap().iter().map(|one| one["title"].clone()).collect();
+    assert_eq!(unfed, ["A shell from the tool", "The tool on and on"], "{told}");
+
+    assert_eq!(place.json(&["rules", "check", "rules"], 0)["warnings"], json!([]));
+    place.write("rules/y.yml", &correlation().replace("attack.t1106", "attack.t99"));
+    let told = place.json(&["rules", "check", "rules"], 0);
+    assert_eq!(told["warnings"].as_array().unwrap().len(), 1, "{told}");
+    assert!(told["warnings"][0]["reason"].as_str().unwrap().contains("attack.t99"), "{told}");
+}

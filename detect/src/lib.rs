@@ -11,6 +11,7 @@
 //! sources an event belongs to. `eval` is the meaning of a rule, written plainly; `engine` is the
 //! same for all rules at once, `correlate` what follows from many matches. `ruleset` is what a running centre exchanges as a whole.
 
+pub mod attack;
 mod condition;
 mod correlate;
 mod detection;
@@ -49,7 +50,8 @@ mod value;
 mod yaml;
 
 pub use correlate::{
-    Adopted, Correlation, Correlations, Correlator, Limits, Linked, Restored, SnapshotError, Stats,
+    Account, Adopted, Correlation, Correlations, Correlator, Group, Limits, Linked, Restored, Seen,
+    SnapshotError, Stats,
 };
 pub use engine::{Engine, Match, Memory, Scratch};
 pub use entities::entities;

@@ -4,46 +4,45 @@
 use std::collections::HashMap;
 
 use crate::{
-    Refusal, Rule,
+    Correlation, Refusal, Rule, attack,
+    rule::RuleSource,
     yaml::{self, Node},
 };
 
-/// Tactics of ATT&CK as Sigma's tags spell them, enterprise's and mobile's.
-const TACTICS: &[&str] = &[
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "stealth",
-    "defense-impairment",
-    "defense-evasion",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-];
-
 const STATUSES: &[&str] = &["stable", "test", "experimental", "deprecated", "unsupported"];
 
-/// The flaws of `rules`' metadata, in the order of files and lines.
-pub fn lint<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Vec<Refusal> {
+/// The flaws of the metadata of rules and correlations, in the order of files and lines. Of a
+/// correlation that only feeds others (`is_quiet`) no tag or level is asked: it raises nothing.
+pub fn lint<'r>(
+    rules: impl IntoIterator<Item = &'r Rule>,
+    correlations: impl IntoIterator<Item = &'r Correlation>,
+    is_quiet: impl Fn(&Correlation) -> bool,
+) -> Vec<Refusal> {
+    let rules = rules.into_iter().map(|rule| Subject {
+        source: rule.source(),
+        id: rule.id(),
+        title: rule.title(),
+        text: rule.texts.first().map_or("", |text| text),
+        is_quiet: false,
+    });
+    let correlations = correlations.into_iter().map(|correlation| Subject {
+        source: correlation.source(),
+        id: correlation.id(),
+        title: correlation.title(),
+        text: correlation.document(),
+        is_quiet: is_quiet(correlation),
+    });
     let mut found = Vec::new();
-    let mut titles: HashMap<String, &Rule> = HashMap::new();
-    for rule in rules {
-        let mut flaws = Flaws { rule, found: &mut found };
-        if let Some(first) = titles.insert(rule.title().to_lowercase(), rule) {
-            let (path, line) = (first.source().path.display(), first.source().line);
+    let mut titles: HashMap<String, &RuleSource> = HashMap::new();
+    for subject in rules.chain(correlations) {
+        let mut flaws = Flaws { subject: &subject, found: &mut found };
+        if let Some(first) = titles.insert(subject.title.to_lowercase(), subject.source) {
+            let (path, line) = (first.path.display(), first.line);
             flaws.add(0, format!("has the title of another rule, at {path}:{line}"));
         }
-        let text = rule.texts.first().map_or("", |text| text);
-        if let Ok(Some(node)) = yaml::parse(text, 1) {
+        if let Ok(Some(node)) = yaml::parse(subject.text, 1) {
             // Lines of the document as it stands in its file.
-            let offset = rule.source().line.saturating_sub(node.line);
+            let offset = subject.source.line.saturating_sub(node.line);
             flaws.of(&node, offset);
         }
     }
@@ -51,18 +50,28 @@ pub fn lint<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Vec<Refusal> {
     found
 }
 
+/// A document with metadata.
+struct Subject<'r> {
+    source: &'r RuleSource,
+    id: &'r str,
+    title: &'r str,
+    text: &'r str,
+    /// Whether it only feeds others.
+    is_quiet: bool,
+}
+
 struct Flaws<'a> {
-    rule: &'a Rule,
+    subject: &'a Subject<'a>,
     found: &'a mut Vec<Refusal>,
 }
 
 impl Flaws<'_> {
     fn add(&mut self, line: u32, reason: String) {
         self.found.push(Refusal {
-            path: self.rule.source().path.clone(),
-            line: if line == 0 { self.rule.source().line } else { line },
-            rule_id: Some(self.rule.id().to_owned()),
-            title: Some(self.rule.title().to_owned()),
+            path: self.subject.source.path.clone(),
+            line: if line == 0 { self.subject.source.line } else { line },
+            rule_id: Some(self.subject.id.to_owned()),
+            title: Some(self.subject.title.to_owned()),
             reason,
         });
     }
@@ -77,6 +86,9 @@ impl Flaws<'_> {
             ("tags", "it counts for no ATT&CK technique"),
             ("level", "it counts as informational and raises no incident"),
         ] {
+            if self.subject.is_quiet && matches!(key, "tags" | "level") {
+                continue;
+            }
             if node.get(key).is_none_or(Node::is_null) {
                 self.add(0, format!("has no {key}: {why}"));
             }
@@ -129,34 +141,15 @@ fn flaw_of_tag(tag: &str) -> Option<String> {
     if tag.chars().any(|c| c.is_uppercase() || c.is_whitespace()) {
         return Some(format!("tag {tag:?} has capitals or blanks; tags are in lower case"));
     }
-    if space != "attack" || TACTICS.contains(&name) || is_attack_id(name) {
+    if space != "attack" || attack::TACTICS.contains(&name) || attack::is_id(name) {
         return None;
     }
-    if TACTICS.contains(&&*name.replace('_', "-")) {
+    if attack::TACTICS.contains(&&*name.replace('_', "-")) {
         return Some(format!("tag {tag:?} is of Sigma 1; write {}", tag.replace('_', "-")));
     }
     Some(format!(
         "tag {tag:?} is no tactic, technique (t1059, t1059.001), group (g0001) or software (s0001) of ATT&CK"
     ))
-}
-
-/// `t1059`, `t1059.001`, `g0001`, `s0001`, and the rarer kinds: data sources, mitigations,
-/// campaigns, detection strategies.
-fn is_attack_id(name: &str) -> bool {
-    let digits = |text: &str, count: usize| {
-        text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let Some(kind) = name.chars().next() else { return false };
-    let rest = &name[kind.len_utf8()..];
-    match kind {
-        't' => match rest.split_once('.') {
-            None => digits(rest, 4),
-            Some((technique, sub)) => digits(technique, 4) && digits(sub, 3),
-        },
-        'g' | 's' | 'm' | 'c' => digits(rest, 4),
-        'd' => rest.strip_prefix('s').or(rest.strip_prefix("et")).is_some_and(|r| digits(r, 4)),
-        _ => false,
-    }
 }
 
 /// `2026-01-31`, a day that there was.
@@ -180,7 +173,14 @@ mod tests {
     fn flaws(text: &str) -> Vec<(u32, String)> {
         let loaded = crate::parse(text, Path::new("x.yml"));
         assert!(loaded.refused.is_empty(), "{:?}", loaded.refused);
-        lint(&loaded.rules).into_iter().map(|flaw| (flaw.line, flaw.reason)).collect()
+        let linked = crate::Correlations::link(loaded.correlations, &loaded.rules);
+        assert!(linked.refused.is_empty(), "{:?}", linked.refused);
+        let correlations = linked.correlations;
+        let is_quiet = |one: &Correlation| correlations.is_quiet_correlation(one.id());
+        lint(&loaded.rules, correlations.rules().map(|one| &**one), is_quiet)
+            .into_iter()
+            .map(|flaw| (flaw.line, flaw.reason))
+            .collect()
     }
 
     #[test]
@@ -216,5 +216,23 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].1.contains("title of another rule, at x.yml:1"), "{found:?}");
         assert_eq!((found[0].0, found[1].0), (18, 20), "{found:?}");
+    }
+
+    #[test]
+    fn correlations_are_asked_the_same_unless_they_only_feed_others() {
+        let correlation = "title: Many\nid: 0a1b2c3d-0000-4000-8000-000000000002\nstatus: test\ndescription: x\nauthor: x\ndate: 2026-01-31\nname: many\ncorrelation:\n  type: event_count\n  rules: [0a1b2c3d-0000-4000-8000-000000000001]\n  group-by: [A]\n  timespan: 1m\n  condition: {gte: 3}\n";
+        let found = flaws(&format!("{GOOD}---\n{correlation}"));
+        let said: Vec<&str> = found.iter().map(|(_, reason)| reason.as_str()).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("has no tags") && said[1].starts_with("has no level"));
+        assert_eq!(found[0].0, 18);
+        let last = correlation
+            .replace("000002", "000003")
+            .replace("title: Many", "title: Twice\ntags: [attack.nothing]\nlevel: high")
+            .replace("[0a1b2c3d-0000-4000-8000-000000000001]", "[many]")
+            .replace("name: many", "name: twice");
+        let found = flaws(&format!("{GOOD}---\n{correlation}---\n{last}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].1.contains("attack.nothing"), "{found:?}");
     }
 }

@@ -178,7 +178,7 @@ pub(crate) enum Exception {
   jacquemart rules explain rules/windows/x.yml event.json --format windows
   jq -c .record case.json | jacquemart rules explain 5f1c… --format windows -o json")]
 pub(crate) struct Explain {
-    /// A rule file, or the id of a rule in --rules or among the built-in ones
+    /// A rule file, or the id of a rule or correlation in --rules or among the built-in ones
     pub(crate) rule: String,
     /// NDJSON, JSON or EVTX; plain, gzip or zstd; `-` is stdin
     #[arg(default_value = "-", value_name = "EVENT", value_hint = ValueHint::FilePath)]
@@ -189,9 +189,9 @@ pub(crate) struct Explain {
     /// Where to look for an id, and for filters; may be repeated
     #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) rules: Vec<PathBuf>,
-    /// At most so many events of the file
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    pub(crate) limit: usize,
+    /// At most so many events of the file; 10 for rules and 100,000 for correlations
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
 }
 
 #[derive(Debug, Args)]

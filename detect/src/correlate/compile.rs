@@ -168,6 +168,11 @@ impl Correlations {
         base.reads.iter().filter_map(of).collect()
     }
 
+    /// The rules that feed correlations, in no order.
+    pub(super) fn bases(&self) -> impl Iterator<Item = &str> {
+        self.bases.keys().map(String::as_str)
+    }
+
     /// The ways of the matches of `rule`.
     pub(super) fn ways_of(&self, rule: &str) -> &[u32] {
         self.bases.get(rule).map_or(&[], |base| &base.ways)

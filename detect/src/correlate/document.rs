@@ -186,6 +186,11 @@ impl Correlation {
         format!("{}\n", self.text)
     }
 
+    /// The document as it stands in its file.
+    pub(crate) fn document(&self) -> &str {
+        &self.text
+    }
+
     /// What a detection keeps of it.
     pub(super) fn rule_ref(&self) -> Arc<RuleRef> {
         Arc::new(RuleRef {

@@ -18,8 +18,10 @@
 //!
 //! `document` and `parts` read, `link` resolves references, `compile` and `order` prepare; `hold`
 //! puts matches in order, `groups` and `state` keep what is needed of them, `correlator` joins
-//! these, `fired` makes the detection, and `snapshot` writes the state down and reads it back.
+//! these, `fired` makes the detection, `snapshot` writes the state down and reads it back, and
+//! `account` tells people what a correlation sees.
 
+mod account;
 mod compile;
 mod condition;
 mod correlator;
@@ -38,6 +40,7 @@ mod timespan;
 
 pub(crate) use link::about;
 
+pub use account::{Account, Group, Seen};
 pub use compile::Correlations;
 pub use correlator::{Adopted, Correlator};
 pub use document::Correlation;

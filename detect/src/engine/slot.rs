@@ -169,8 +169,7 @@ impl Slot {
         if self.is_by_value {
             return;
         }
-        let (text, rest) =
-            if self.is_plain { event.distinct_text() } else { (event.text(), "") };
+        let (text, rest) = if self.is_plain { event.distinct_text() } else { (event.text(), "") };
         self.search_text(text, &mut spare, marks);
         self.search_text(rest, &mut spare, marks);
     }

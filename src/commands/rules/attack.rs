@@ -1,32 +1,14 @@
 //! ATT&CK as rules' tags have it.
 
-use detect::Rule;
+use detect::{
+    Correlation, Correlations, Rule,
+    attack::{TACTICS, is_technique},
+};
 
 /// The domain of computers, as the Navigator calls it.
 pub(super) const ENTERPRISE: &str = "enterprise-attack";
 /// The domain of phones.
 pub(super) const MOBILE: &str = "mobile-attack";
-
-/// Tactics in the order of the matrix. Defense evasion became stealth and defense impairment;
-/// rules have either.
-const TACTICS: &[&str] = &[
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "stealth",
-    "defense-impairment",
-    "defense-evasion",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-];
 
 /// What the tags of a rule name.
 #[derive(Debug, Default)]
@@ -45,10 +27,7 @@ pub(super) fn tags(of: &[String]) -> Tags {
         let name = name.to_ascii_lowercase();
         if let Some(order) = TACTICS.iter().position(|tactic| *tactic == name.replace('_', "-")) {
             tags.tactics.push((order, TACTICS[order].to_owned()));
-        } else if name
-            .strip_prefix('t')
-            .is_some_and(|id| id.starts_with(|c: char| c.is_ascii_digit()))
-        {
+        } else if is_technique(&name) {
             tags.techniques.push(name);
         }
     }
@@ -66,4 +45,17 @@ pub(super) fn domain(rule: &Rule) -> &'static str {
         || matches!(logsource.product.as_deref(), Some("android" | "ios" | "pradeo" | "lookout"))
         || logsource.service.as_deref() == Some("mtd");
     if is_mobile { MOBILE } else { ENTERPRISE }
+}
+
+/// The same for a correlation: that of phones where all rules that feed it are of phones.
+pub(super) fn domain_of(
+    correlation: &Correlation,
+    correlations: &Correlations,
+    rules: &[Rule],
+) -> &'static str {
+    let mut feeding = correlations.feeding(correlation.id()).peekable();
+    let of_phones = |id: &str| {
+        rules.iter().find(|rule| rule.id() == id).is_some_and(|rule| domain(rule) == MOBILE)
+    };
+    if feeding.peek().is_some() && feeding.all(of_phones) { MOBILE } else { ENTERPRISE }
 }

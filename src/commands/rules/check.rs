@@ -26,7 +26,12 @@ pub(super) fn run(
     let engine = detect::Engine::new(loaded.rules);
     let took_ms = started.elapsed().as_millis();
     let unfed = warnings.len();
-    warnings.extend(detect::lint(engine.rules().iter().map(|rule| &**rule)));
+    let correlations = &linked.correlations;
+    warnings.extend(detect::lint(
+        engine.rules().iter().map(|rule| &**rule),
+        correlations.rules().map(|correlation| &**correlation),
+        |correlation| correlations.is_quiet_correlation(correlation.id()),
+    ));
     warnings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     match output {
         Output::Json => print::json(&json!({

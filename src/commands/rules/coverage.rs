@@ -1,13 +1,13 @@
 //! Which ATT&CK techniques the rules cover, and which of them the feeds can feed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
-use detect::{Feeding, Loaded, Rule};
+use detect::{Correlation, Correlations, Feeding, Loaded, Rule};
 use event::FormatName;
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ use crate::{
 
 pub(super) async fn run(global: &Global, args: Coverage) -> Result<Exit, Failure> {
     let config = load_config(global)?;
-    let loaded = match args.paths.is_empty() {
+    let mut loaded = match args.paths.is_empty() {
         true => rules::load_as(&config.rules),
         false => rules::load_as(&config::Rules {
             builtin: false,
@@ -39,7 +39,8 @@ pub(super) async fn run(global: &Global, args: Coverage) -> Result<Exit, Failure
         false => args.format.clone(),
         true => of_feeds(global, &args).await?,
     };
-    let counted = Counted::of(&loaded, &formats);
+    let linked = Correlations::link(std::mem::take(&mut loaded.correlations), &loaded.rules);
+    let counted = Counted::of(&loaded, &linked.correlations, &formats);
     if let Some(path) = &args.navigator {
         for (path, layer) in counted.layers(path) {
             let text = serde_json::to_string_pretty(&layer).context("failed to write a layer")?;
@@ -81,7 +82,9 @@ struct Technique {
 
 struct Counted {
     rules: usize,
-    /// Rules without a tactic or technique.
+    /// Those that raise something themselves.
+    correlations: usize,
+    /// Rules and correlations without a tactic or technique.
     untagged: usize,
     /// By tactic, in ATT&CK's order: rules, and techniques with their rules.
     tactics: Vec<(String, usize, BTreeMap<String, usize>)>,
@@ -89,20 +92,32 @@ struct Counted {
     techniques: BTreeMap<&'static str, BTreeMap<String, Technique>>,
     /// By format: how many rules it feeds; `None` where that is not known.
     fed: Vec<(FormatName, Option<usize>)>,
-    /// Rules that no format asked for feeds, with why.
+    /// Rules and correlations that no format asked for feeds, with why.
     unfed: Vec<(String, String, String)>,
     /// Rules with fields that nothing is known to fill.
     missing_fields: Vec<(String, String, String)>,
 }
 
 impl Counted {
-    fn of(loaded: &Loaded, formats: &[FormatName]) -> Self {
+    fn of(loaded: &Loaded, correlations: &Correlations, formats: &[FormatName]) -> Self {
         let mut tactics: BTreeMap<usize, (String, usize, BTreeMap<String, usize>)> =
             BTreeMap::new();
         let mut techniques: BTreeMap<&'static str, BTreeMap<String, Technique>> = BTreeMap::new();
         let mut untagged = 0;
-        for rule in &loaded.rules {
-            let tags = attack::tags(rule.tags());
+        // Correlations that only feed others raise nothing, so they cover nothing.
+        let loud: Vec<&Correlation> = correlations
+            .rules()
+            .map(|correlation| &**correlation)
+            .filter(|correlation| !correlations.is_quiet_correlation(correlation.id()))
+            .collect();
+        let rules =
+            loaded.rules.iter().map(|rule| (rule.tags(), rule.title(), attack::domain(rule)));
+        let of_correlations = loud.iter().map(|correlation| {
+            let domain = attack::domain_of(correlation, correlations, &loaded.rules);
+            (correlation.tags(), correlation.title(), domain)
+        });
+        for (tags, title, domain) in rules.chain(of_correlations) {
+            let tags = attack::tags(tags);
             untagged += usize::from(tags.tactics.is_empty() && tags.techniques.is_empty());
             for (order, tactic) in &tags.tactics {
                 let (_, rules, of_tactic) =
@@ -112,15 +127,16 @@ impl Counted {
                     *of_tactic.entry(technique.clone()).or_default() += 1;
                 }
             }
-            let of_domain = techniques.entry(attack::domain(rule)).or_default();
+            let of_domain = techniques.entry(domain).or_default();
             for technique in tags.techniques {
                 let technique = of_domain.entry(technique).or_default();
                 technique.rules += 1;
-                technique.titles.push(rule.title().to_owned());
+                technique.titles.push(title.to_owned());
             }
         }
         let mut counted = Self {
             rules: loaded.rules.len(),
+            correlations: loud.len(),
             untagged,
             tactics: tactics.into_values().collect(),
             techniques,
@@ -128,11 +144,17 @@ impl Counted {
             unfed: Vec::new(),
             missing_fields: Vec::new(),
         };
-        counted.feed(loaded, formats);
+        counted.feed(loaded, correlations, &loud, formats);
         counted
     }
 
-    fn feed(&mut self, loaded: &Loaded, formats: &[FormatName]) {
+    fn feed(
+        &mut self,
+        loaded: &Loaded,
+        correlations: &Correlations,
+        loud: &[&Correlation],
+        formats: &[FormatName],
+    ) {
         let feeding: Vec<Option<Feeding>> =
             formats.iter().map(|format| Feeding::of_format(format.as_str())).collect();
         let is_fed = |rule: &Rule| feeding.iter().flatten().any(|feeding| feeding.feeds(rule));
@@ -154,6 +176,15 @@ impl Counted {
             });
             if let Some(first) = fields.next() {
                 self.missing_fields.push(about(first.reason.clone()));
+            }
+        }
+        let fed: HashSet<&str> =
+            loaded.rules.iter().filter(|rule| is_fed(rule)).map(Rule::id).collect();
+        for correlation in loud {
+            if !correlations.can_fire(correlation.id(), &|rule| fed.contains(rule)) {
+                let why = "no feed has the log sources of the rules that it needs".to_owned();
+                let (id, title) = (correlation.id().to_owned(), correlation.title().to_owned());
+                self.unfed.push((id, title, why));
             }
         }
     }
@@ -203,6 +234,7 @@ impl Counted {
         };
         json!({
             "rules": self.rules,
+            "correlations": self.correlations,
             "untagged": self.untagged,
             "tactics": self.tactics.iter().map(|(tactic, rules, techniques)| json!({
                 "tactic": tactic,
@@ -232,8 +264,9 @@ impl Counted {
         }
         let techniques: usize = self.techniques.values().map(BTreeMap::len).sum();
         print::outln!(
-            "{} rules, {techniques} techniques; {} rules name neither tactic nor technique",
+            "{} rules, {} correlations, {techniques} techniques; {} name neither tactic nor technique",
             self.rules,
+            self.correlations,
             self.untagged
         );
         if formats.is_empty() {
@@ -247,7 +280,7 @@ impl Counted {
             }
         }
         print::outln!(
-            "{} rules cannot fire, for no feed has their log source; {} ask for fields that nothing is known to fill",
+            "{} rules and correlations cannot fire, for no feed has their log source; {} ask for fields that nothing is known to fill",
             self.unfed.len(),
             self.missing_fields.len()
         );

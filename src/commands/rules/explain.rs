@@ -1,4 +1,5 @@
-//! Why a rule fires on an event, or why it does not.
+//! Why a rule fires on an event, or why it does not; of correlations see
+//! [`explain_correlation`](super::explain_correlation).
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -6,11 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use detect::{Explanation, Line, Loaded, Part, PartKind, Rule};
+use detect::{Explanation, Line, Loaded, Part, PartKind, Rule, Ruleset};
 use ingest::capture::Capture;
 use serde_json::{Value, json};
 
-use super::super::offline::{self, Origin};
+use super::{
+    super::offline::{self, Origin},
+    explain_correlation::Matched,
+};
 use crate::{
     Exit, Failure,
     cli::{Global, Output, rules::Explain},
@@ -20,6 +24,11 @@ use crate::{
     rules,
 };
 
+/// Events that are explained at most, where nothing else is said.
+const EVENTS_MAX: usize = 10;
+/// Events that a correlation is explained on.
+const CORRELATED_EVENTS_MAX: usize = 100_000;
+
 const GREEN: &str = "\u{1b}[32m";
 const RED: &str = "\u{1b}[31m";
 const PLAIN: &str = "\u{1b}[0m";
@@ -28,14 +37,27 @@ pub(super) fn run(global: &Global, args: &Explain) -> Result<Exit, Failure> {
     let formats = offline::formats(global)?;
     offline::known_format(&formats, &args.format)?;
     let rules_config = load_config(global)?.rules;
-    let rules = find(&args.rule, &args.rules, &rules_config)?;
     let origin = Origin::new(args.format.clone());
+    let rules = match find(&args.rule, &args.rules, &rules_config)? {
+        Meant::Rules(rules) => rules,
+        Meant::Correlations(ids, loaded) => {
+            let ruleset = Ruleset::compile(*loaded);
+            let events = Capture::open(&args.event)?
+                .zip(1..)
+                .take(args.limit.unwrap_or(CORRELATED_EVENTS_MAX))
+                .map(|(item, number)| Ok(Arc::new(origin.decode(&formats, 0, number, item?.raw))))
+                .collect::<Result<Vec<_>, ingest::capture::CaptureError>>()?;
+            return correlations(global, &ids, &ruleset, &events);
+        }
+    };
     let (placeholders, _) = rules::placeholders(rules_config.placeholders.as_deref());
     let mut told = Vec::new();
     let mut fires = false;
     let mut out = io::stdout().lock();
     let colours = out.is_terminal();
-    for (number, item) in (1..).zip(Capture::open(&args.event)?).take(args.limit) {
+    for (number, item) in
+        (1..).zip(Capture::open(&args.event)?).take(args.limit.unwrap_or(EVENTS_MAX))
+    {
         let event = origin.decode(&formats, 0, number, item?.raw);
         for rule in &rules {
             let explanation = detect::explain(rule, &event, &placeholders)
@@ -57,9 +79,16 @@ pub(super) fn run(global: &Global, args: &Explain) -> Result<Exit, Failure> {
     Ok(if fires { Exit::Found } else { Exit::Done })
 }
 
-/// The rules that `name` means: those of a file, with the filters of `paths`, or the one of that
-/// id in `paths` or among the built-in ones.
-fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Vec<Arc<Rule>>, Failure> {
+/// What is to be explained.
+enum Meant {
+    Rules(Vec<Arc<Rule>>),
+    /// The ids of correlations, and everything that was loaded with them.
+    Correlations(Vec<String>, Box<Loaded>),
+}
+
+/// What `name` means: what a file holds, with the filters of `paths`, or the rule or correlation
+/// of that id in `paths` or among the built-in ones.
+fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Meant, Failure> {
     let file = Path::new(name);
     let is_file = file.is_file();
     let mut all: Vec<PathBuf> = paths.to_vec();
@@ -68,27 +97,30 @@ fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Vec<Arc
     }
     let builtin = !is_file && paths.is_empty();
     let config = config::Rules { builtin, paths: all, ..config.clone() };
-    let Loaded { rules, refused, correlations, .. } = rules::load_as(&config);
-    let found: Vec<Arc<Rule>> = rules
+    let loaded = rules::load_as(&config);
+    let is_meant = |path: &Path, id: &str| match is_file {
+        true => path == file,
+        false => id.eq_ignore_ascii_case(name),
+    };
+    let ids: Vec<String> = loaded
+        .correlations
+        .iter()
+        .filter(|one| is_meant(&one.source().path, one.id()))
+        .map(|one| one.id().to_owned())
+        .collect();
+    if !ids.is_empty() {
+        // The rules that a file's correlations read stand with them or in `paths`.
+        return Ok(Meant::Correlations(ids, Box::new(loaded)));
+    }
+    let found: Vec<Arc<Rule>> = loaded
+        .rules
         .into_iter()
-        .filter(|rule| match is_file {
-            true => rule.source().path == file,
-            false => rule.id().eq_ignore_ascii_case(name),
-        })
+        .filter(|rule| is_meant(&rule.source().path, rule.id()))
         .map(Arc::new)
         .collect();
-    let is_meant = |correlation: &detect::Correlation| match is_file {
-        true => correlation.source().path == file,
-        false => correlation.id().eq_ignore_ascii_case(name),
-    };
-    if found.is_empty() && correlations.iter().any(is_meant) {
-        return Err(Failure::usage(format!(
-            "{name}: a correlation looks at several events; `jacquemart rules test` and `jacquemart \
-             detect` show whether it fires, and explain takes the rules that it refers to"
-        )));
-    }
     if found.is_empty() {
-        let why = refused
+        let why = loaded
+            .refused
             .iter()
             .find(|refusal| refusal.rule_id.as_deref() == Some(name) || refusal.path == file)
             .map_or_else(
@@ -97,7 +129,37 @@ fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Vec<Arc
             );
         return Err(Failure::usage(format!("{name}: {why}")));
     }
-    Ok(found)
+    Ok(Meant::Rules(found))
+}
+
+fn correlations(
+    global: &Global,
+    ids: &[String],
+    ruleset: &Ruleset,
+    events: &[Arc<event::Event>],
+) -> Result<Exit, Failure> {
+    let matched = Matched::new(ruleset, events);
+    let (mut fires, mut told) = (false, Vec::new());
+    for id in ids {
+        let Some(one) = ruleset.correlations().rules().find(|one| one.id() == id) else {
+            let refusal = ruleset
+                .refused()
+                .iter()
+                .find(|refusal| refusal.rule_id.as_deref() == Some(id))
+                .map_or_else(|| "it was refused".to_owned(), ToString::to_string);
+            return Err(Failure::usage(format!("{id}: {refusal}")));
+        };
+        let Some(one) = matched.tell(one) else { continue };
+        fires |= one.fires;
+        match global.output {
+            Output::Json => told.push(one.as_json()),
+            Output::Table => one.print(&mut io::stdout().lock())?,
+        }
+    }
+    if global.output == Output::Json {
+        print::json(&json!({"correlations": told}))?;
+    }
+    Ok(if fires { Exit::Found } else { Exit::Done })
 }
 
 /// Where an explanation is written for people.

@@ -5,6 +5,7 @@ mod cases;
 mod check;
 mod coverage;
 mod explain;
+mod explain_correlation;
 mod live;
 mod policy;
 mod test;
