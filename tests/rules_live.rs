@@ -101,7 +101,11 @@ fn token(centre: &Centre) -> String {
 
 /// A centre with rules in `rules/` alone, looked at when it is told to.
 fn centre(watch_s: u64) -> Centre {
-    let centre = Centre::new("");
+    centre_with(watch_s, "")
+}
+
+fn centre_with(watch_s: u64, config: &str) -> Centre {
+    let centre = Centre::new(config);
     let rules = centre.path("rules");
     fs::create_dir(&rules).unwrap();
     let config = centre.path("jacquemart.toml");
@@ -392,5 +396,92 @@ fn a_commune_turns_rules_off_and_its_exceptions_expire() {
     centre.json(&["rules", "exception", "remove", id]);
     let list = centre.json(&["rules", "exception", "list", "--commune", "talant"]);
     assert_eq!(list["items"], json!([]), "{list}");
+    centre.stop();
+}
+
+#[test]
+fn correlations_change_while_the_centre_runs_and_communes_turn_them_off() {
+    let mut centre = centre_with(0, "[correlate]\nlateness_ms = 200\n");
+    write(&centre, "a.yml", &rule(A, "Marked", "mark"));
+    let communes = ["dijon", "talant"];
+    let keys: Vec<String> =
+        communes.iter().map(|of| centre.onboard(of, &format!("{of}-pc"), "windows")).collect();
+    let token = token(&centre);
+    centre.start();
+    let http = Http::new();
+    let correlation = |least: u32| {
+        format!(
+            "title: Marked on and on\nid: {B}\nlevel: high\ncorrelation: {{type: event_count, rules: [{A}], group-by: [Computer], timespan: 10m, condition: {{gte: {least}}}}}\n"
+        )
+    };
+    // Sends so many marked events of one host to each commune; the detections on that host must
+    // become these (commune, rule, level), and stay so.
+    let round = |host: &str, count: usize, meant: &[(&str, &str, &str)]| {
+        let events = vec![process_event(host, "mark"); count];
+        for key in &keys {
+            http.ingest(&centre.ingest, key, &events);
+        }
+        let found = || -> Vec<(String, String, String)> {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let mut found: Vec<_> = http
+                .detections(&centre.api, &token)
+                .iter()
+                .filter(|one| one["entities"].to_string().contains(host))
+                .map(|one| {
+                    (text(&one["commune"]), text(&one["rule"]["id"]), text(&one["rule"]["level"]))
+                })
+                .collect();
+            found.sort();
+            found
+        };
+        let mut meant: Vec<_> = meant
+            .iter()
+            .map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned()))
+            .collect();
+        meant.sort();
+        eventually(&format!("{host}: {meant:?}, but {:?}", found()), || {
+            (found() == meant).then_some(())
+        });
+        // Later than anything that was held back for the sake of order.
+        std::thread::sleep(Duration::from_millis(1_200));
+        assert_eq!(found(), meant, "{host}");
+    };
+    let both = |rule: &'static str| [("dijon", rule, "high"), ("talant", rule, "high")];
+    round("pc-alone", 1, &both(A));
+
+    // With the correlation, the rule raises nothing of its own.
+    write(&centre, "b.yml", &correlation(2));
+    let answer = centre.json(&["rules", "reload"]);
+    assert_eq!(answer["added"].as_array().unwrap().len(), 1, "{answer}");
+    round("pc-two", 2, &both(B));
+    // Another threshold is another correlation: two are no longer enough.
+    write(&centre, "b.yml", &correlation(3));
+    let answer = centre.json(&["rules", "reload"]);
+    assert_eq!(answer["changed"].as_array().unwrap().len(), 1, "{answer}");
+    round("pc-few", 2, &[]);
+    round("pc-three", 3, &both(B));
+    // Broken, it stays as it was.
+    write(&centre, "b.yml", &correlation(3).replace("event_count", "count"));
+    let answer = centre.run(&["rules", "reload", "-o", "json"]);
+    assert_eq!(answer.status.code(), Some(5), "something is refused");
+    let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(answer["kept"].as_array().unwrap().len(), 1, "{answer}");
+    round("pc-kept", 3, &both(B));
+
+    // Communes turn it off, and give it another level.
+    centre.json(&["rules", "disable", B, "--commune", "dijon", "--reason", "a test"]);
+    centre.json(&["rules", "level", B, "critical", "--commune", "talant", "--reason", "a test"]);
+    round("pc-off", 3, &[("talant", B, "critical")]);
+    // A rule that is off in a commune feeds no correlation there.
+    centre.json(&["rules", "reset", B, "--commune", "dijon"]);
+    centre.json(&["rules", "disable", A, "--commune", "dijon", "--reason", "a test"]);
+    round("pc-deaf", 3, &[("talant", B, "critical")]);
+    centre.json(&["rules", "reset", A, "--commune", "dijon"]);
+
+    // Gone with its file: the rule speaks for itself again.
+    fs::remove_file(centre.path("rules/b.yml")).unwrap();
+    let answer = centre.json(&["rules", "reload"]);
+    assert_eq!(answer["removed"].as_array().unwrap().len(), 1, "{answer}");
+    round("pc-free", 1, &both(A));
     centre.stop();
 }

@@ -215,13 +215,36 @@ impl Cidr {
         Ok(cidr)
     }
 
+    /// The network of so many bits that `address` is in.
+    pub(crate) fn around(address: IpAddr, bits: u8) -> Self {
+        Self { network: masked(address, bits), bits }
+    }
+
+    pub(crate) fn network(&self) -> IpAddr {
+        self.network
+    }
+
+    pub(crate) fn bits(&self) -> u8 {
+        self.bits
+    }
+
     pub(crate) fn contains(&self, text: &str) -> bool {
-        // An IPv6 zone (`fe80::1%eth0`) is not part of the address.
-        let text = text.trim().split('%').next().unwrap_or_default();
-        let Ok(address) = text.parse::<IpAddr>() else { return false };
+        let Some(address) = address_of(text) else { return false };
         let address = if self.network.is_ipv4() { address.to_canonical() } else { address };
         address.is_ipv4() == self.network.is_ipv4() && masked(address, self.bits) == self.network
     }
+}
+
+impl std::fmt::Display for Cidr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.network, self.bits)
+    }
+}
+
+/// The address that a value is, if it is one.
+pub(crate) fn address_of(text: &str) -> Option<IpAddr> {
+    // An IPv6 zone (`fe80::1%eth0`) is not part of the address.
+    text.trim().split('%').next().unwrap_or_default().parse().ok()
 }
 
 fn masked(address: IpAddr, bits: u8) -> IpAddr {

@@ -187,6 +187,17 @@ const FILES: &[&str] = &[
     "inf", "dat",
 ];
 
+/// Whether a network is one that addresses within an organisation are of, or holds much more.
+fn is_local(network: &str) -> bool {
+    const LOCAL: &[&str] =
+        &["10.", "192.168.", "172.", "127.", "169.254.", "fe80:", "fc", "fd", "::"];
+    let is_short = network
+        .rsplit_once('/')
+        .and_then(|(_, bits)| bits.parse::<u8>().ok())
+        .is_some_and(|bits| bits < 8);
+    is_short || LOCAL.iter().any(|begin| network.starts_with(begin))
+}
+
 /// Whether the text names a domain, or the end of one, rather than a file.
 fn is_domain(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
@@ -205,6 +216,9 @@ pub(super) fn frequency(fields: &[FieldId], kind: Kind, text: &str) -> f64 {
     let chance = match kind {
         // A field that rules ask about is there in about every other event.
         Kind::Present => 0.6,
+        // Most addresses are of the place itself.
+        Kind::Network if is_local(text) => 0.5,
+        Kind::Network => 0.05,
         Kind::Whole if fields.contains(&fields::EVENT_CODE) => 0.06,
         // Truth values come in two kinds.
         Kind::Whole if matches!(text, "true" | "false") => 0.5,

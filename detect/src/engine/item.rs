@@ -1,17 +1,18 @@
 //! Items compiled: one answer per event, however many rules ask.
 
-use event::{FieldId, ValueRef};
+use event::{Event, FieldId, ValueRef};
 use regex::Regex;
 use std::sync::Arc;
 
 use super::{
     matcher::Matcher,
+    network::Networks,
     view::{Column, Columns, View},
 };
 use crate::{
     eval,
     expr::{Item, Target},
-    test::{FieldRef, Test},
+    test::{Anchor, FieldRef, Test},
 };
 
 /// An item with its tests in their fastest form.
@@ -31,7 +32,9 @@ enum Probe {
     /// On the text as it is.
     Cased(Matcher),
     Regex(Arc<Regex>),
-    /// Number, truth value, network, comparison, time: the same code as the plain evaluator.
+    /// All networks of the item.
+    Networks(Networks<()>),
+    /// Number, truth value, comparison, time: the same code as the plain evaluator.
     Typed(Test),
     Null,
     Exists(bool),
@@ -54,9 +57,20 @@ impl Compiled {
             Target::Everything => None,
             Target::Fields { ids, .. } => Some(ids.clone().into_boxed_slice()),
         };
+        let networks: Vec<_> = item
+            .tests
+            .iter()
+            .filter_map(|test| match test {
+                Test::Cidr(network) => Some((*network, ())),
+                _ => None,
+            })
+            .collect();
+        let networks = (!networks.is_empty()).then(|| Probe::Networks(Networks::new(networks)));
+        // One of the tests must hold, whichever, so those of networks may be asked together.
         let tests = item
             .tests
             .iter()
+            .filter(|test| !matches!(test, Test::Cidr(_)))
             .map(|test| match test {
                 Test::Text(pattern) if pattern.cased() => Probe::Cased(Matcher::new(pattern)),
                 Test::Text(pattern) => Probe::Folded(Matcher::new(pattern)),
@@ -66,6 +80,7 @@ impl Compiled {
                 Test::FieldRef(reference) => Probe::FieldRef(reference.clone()),
                 typed => Probe::Typed(typed.clone()),
             })
+            .chain(networks)
             .collect();
         let columns = fields.iter().flatten().filter_map(|field| columns.of(*field)).collect();
         Self { fields, columns, tests }
@@ -146,11 +161,53 @@ fn same_bytes(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
     }
 }
 
+/// What [`eval::refers`] says, without allocating for values of ASCII and whole numbers.
+///
+/// Invariant: folding ASCII is lowering its letters, and whole numbers are written alike if and
+/// only if they are equal.
+fn refers(reference: &FieldRef, value: ValueRef<'_>, event: &Event) -> bool {
+    for field in &reference.fields {
+        for other in event.get_all(*field) {
+            match refers_to(reference, value, other) {
+                Some(false) => {}
+                Some(true) => return true,
+                None => return eval::refers(reference, value, event),
+            }
+        }
+    }
+    false
+}
+
+/// The same for one value of the other field; `None` where it is not so simple.
+fn refers_to(reference: &FieldRef, own: ValueRef<'_>, other: ValueRef<'_>) -> Option<bool> {
+    let (own, other) = match (own, other) {
+        (ValueRef::Null, _) | (_, ValueRef::Null) => return Some(false),
+        (ValueRef::Str(own), ValueRef::Str(other)) if own.is_ascii() && other.is_ascii() => {
+            (own.as_bytes(), other.as_bytes())
+        }
+        (ValueRef::I64(own), ValueRef::I64(other)) => {
+            return matches!(reference.anchor, Anchor::Whole).then_some(own == other);
+        }
+        _ => return None,
+    };
+    let part = match reference.anchor {
+        Anchor::Whole => Some(own),
+        Anchor::Starts => own.get(..other.len()),
+        Anchor::Ends => own.len().checked_sub(other.len()).and_then(|from| own.get(from..)),
+        Anchor::Contains => return None,
+    };
+    Some(part.is_some_and(|part| match reference.cased {
+        true => part == other,
+        false => part.eq_ignore_ascii_case(other),
+    }))
+}
+
 impl Probe {
     /// Without what it shares with the rule.
     fn memory_bytes(&self) -> usize {
         let inner = match self {
             Self::Folded(matcher) | Self::Cased(matcher) => matcher.memory_bytes(),
+            Self::Networks(networks) => networks.memory_bytes(),
             _ => 0,
         };
         size_of::<Self>() + inner
@@ -165,8 +222,9 @@ impl Probe {
             Self::Folded(matcher) => matcher.matches(view.folded(index)),
             Self::Cased(matcher) => matcher.matches(&value.to_text()),
             Self::Regex(regex) => regex.is_match(&value.to_text()),
+            Self::Networks(networks) => value.as_str().is_some_and(|text| networks.contains(text)),
             Self::Typed(test) => test.matches_typed(value),
-            Self::FieldRef(reference) => eval::refers(reference, value, view.event),
+            Self::FieldRef(reference) => refers(reference, value, view.event),
             Self::Null | Self::Exists(_) => false,
         }
     }
@@ -177,6 +235,7 @@ impl Probe {
             Self::Folded(matcher) => matcher.matches(&crate::fold::fold(text)),
             Self::Cased(matcher) => matcher.matches(text),
             Self::Regex(regex) => regex.is_match(text),
+            Self::Networks(networks) => networks.contains(text),
             Self::Typed(test) => test.matches_typed(ValueRef::Str(text)),
             Self::FieldRef(_) | Self::Null | Self::Exists(_) => false,
         }

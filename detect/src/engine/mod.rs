@@ -17,6 +17,7 @@ mod literal;
 mod matcher;
 mod memory;
 mod needles;
+mod network;
 mod program;
 mod quick;
 mod slot;

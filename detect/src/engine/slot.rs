@@ -4,10 +4,13 @@ use super::{
     grams::Grams,
     index::Index,
     needles::{Needles, digest, edge},
+    network::Networks,
     view::{Marks, View},
     witness::Kind,
 };
 use event::ValueRef;
+
+use crate::test::Cidr;
 
 /// Lengths that a filter tells apart; longer ones are alike.
 const LENGTH_MAX: usize = 255;
@@ -23,6 +26,8 @@ pub(super) struct Slot {
     last_part: Option<Index<u32>>,
     prefixes: Edges,
     suffixes: Edges,
+    /// By network.
+    networks: Option<Networks<u32>>,
     within: Grams,
     /// Rules that are candidates wherever a field is there.
     present: Vec<u32>,
@@ -97,6 +102,7 @@ impl Slot {
         let mut slot = Self::default();
         let (mut whole, mut last_part, mut within) = (Vec::new(), Vec::new(), Vec::new());
         let (mut prefixes, mut suffixes) = (Vec::new(), Vec::new());
+        let mut networks = Vec::new();
         for ((kind, text), rules) in texts {
             if kind == Kind::Present || (text.is_empty() && kind != Kind::Whole) {
                 // Every text holds the empty one, at either end too; as the last part of a
@@ -116,6 +122,11 @@ impl Slot {
                 Kind::LastPart => last_part.push((digest(bytes), needle)),
                 Kind::Prefix => prefixes.push((len, edge(bytes), needle)),
                 Kind::Suffix => suffixes.push((len, edge(&bytes[bytes.len() - len..]), needle)),
+                Kind::Network => match Cidr::parse(&text) {
+                    Ok(network) => networks.push((network, needle)),
+                    // It was written by the network itself; the rule asks again anyway.
+                    Err(_) => slot.present.extend(rules),
+                },
                 Kind::Within | Kind::Present => within.push(needle),
             }
         }
@@ -124,6 +135,7 @@ impl Slot {
         slot.last_part = index(last_part);
         slot.prefixes = Edges::new(prefixes);
         slot.suffixes = Edges::new(suffixes);
+        slot.networks = (!networks.is_empty()).then(|| Networks::new(networks));
         let within_count = within.len();
         slot.within = Grams::new(&slot.needles, &within);
         slot.present.sort_unstable();
@@ -224,6 +236,14 @@ impl Slot {
                 }
             },
         );
+        if let Some(networks) = &self.networks
+            && let Ok(text) = std::str::from_utf8(text)
+        {
+            networks.find(text, |needle| {
+                add(*needle);
+                false
+            });
+        }
         if !self.within.is_empty() {
             self.within.search(&self.needles, text, &mut add);
         }
@@ -245,6 +265,7 @@ impl Slot {
             + tables.into_iter().flatten().map(Index::memory_bytes).sum::<usize>()
             + self.needles.memory_bytes()
             + self.within.memory_bytes()
+            + self.networks.as_ref().map_or(0, Networks::memory_bytes)
             + self.present.capacity() * 4
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Prefix,
     Suffix,
     Within,
+    /// It is an address in the network that the text names.
+    Network,
     /// The field is there, whatever its value; the text is empty.
     Present,
 }
@@ -131,12 +133,12 @@ fn of_test(test: &Test) -> Option<Vec<(Kind, String)>> {
             let zero = (number.texts[0] == "0").then(|| (Kind::Whole, "-0".to_owned()));
             number.texts.iter().map(|text| (Kind::Whole, text.clone())).chain(zero).collect()
         }
+        Test::Cidr(network) => vec![(Kind::Network, network.to_string())],
         Test::Bool(b) => vec![(Kind::Whole, b.to_string())],
         Test::Regex(regex) => literal::required(regex.as_str()).map_or_else(present, |texts| {
             texts.into_iter().map(|text| (Kind::Within, text)).collect()
         }),
         Test::Number(_)
-        | Test::Cidr(_)
         | Test::Compare(..)
         | Test::Time(..)
         | Test::FieldRef(_)
