@@ -5,7 +5,7 @@ use super::{
     index::Index,
     needles::{Needles, digest, edge},
     network::Networks,
-    view::{Marks, View},
+    view::{Marks, Scratch, View},
     witness::Kind,
 };
 use event::ValueRef;
@@ -162,12 +162,11 @@ impl Slot {
     /// that are no text, is asked value by value.
     pub(super) fn candidates_anywhere(&self, view: &mut View<'_, '_>) {
         let event = view.event;
-        let marks = &mut view.scratch.marks;
+        let Scratch { marks, spare, .. } = &mut *view.scratch;
         self.found_present(marks);
-        let mut spare = String::new();
         for (_, value) in event.iter().filter(|_| self.is_by_value) {
             if value != ValueRef::Null {
-                self.search_text(&value.to_text(), &mut spare, marks);
+                self.search_text(&value.to_text(), spare, marks);
             }
         }
         if self.is_by_value || !event.text_has_original() {
@@ -175,15 +174,15 @@ impl Slot {
             if original.is_ascii() {
                 self.search(original, marks);
             } else {
-                self.search_text(&event.original_text(), &mut spare, marks);
+                self.search_text(&event.original_text(), spare, marks);
             }
         }
         if self.is_by_value {
             return;
         }
         let (text, rest) = if self.is_plain { event.distinct_text() } else { (event.text(), "") };
-        self.search_text(text, &mut spare, marks);
-        self.search_text(rest, &mut spare, marks);
+        self.search_text(text, spare, marks);
+        self.search_text(rest, spare, marks);
     }
 
     fn search_text(&self, text: &str, spare: &mut String, marks: &mut Marks) {

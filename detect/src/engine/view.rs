@@ -91,6 +91,8 @@ pub struct Scratch {
     generation: u32,
     chains: Vec<Chain>,
     folded: String,
+    /// For texts that are folded to be searched once.
+    pub(super) spare: String,
     /// Kept empty between events, for its allocation.
     cells: Vec<Cell<'static>>,
     /// By item: the generation it was answered in, doubled, and the answer in the last bit.
