@@ -79,7 +79,7 @@ impl Correlations {
                 ways.into_iter().map(move |way| compiled.sees(way, one))
             })
             .collect();
-        seen.sort_by(|a, b| (a.timestamp, a.event_id).cmp(&(b.timestamp, b.event_id)));
+        seen.sort_by_key(|one| (one.timestamp, one.event_id));
         Some(Account {
             kind: compiled.document.kind(),
             condition: compiled.condition.to_string(),
