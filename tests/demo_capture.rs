@@ -70,6 +70,7 @@ fn record(line: &Line, feed: &Feed) -> Record {
         format: feed.format.clone(),
         received: Timestamp::from_millis(1_772_524_800_500),
         raw: Bytes::from(text),
+        context: None,
     }
 }
 

@@ -68,6 +68,38 @@ fn elasticsearchs_python_client_delivers() {
     centre.stop();
 }
 
+#[test]
+fn splunks_python_handler_delivers() {
+    let installed = Command::new(python()).args(["-c", "import splunk_hec_handler"]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: splunks_python_handler_delivers: {} has no module splunk_hec_handler \
+             (python3 -m venv V && V/bin/pip install splunk-hec-handler, then TEST_PYTHON=V/bin/python)",
+            python()
+        );
+        return;
+    }
+    let mut centre = Centre::new("");
+    centre.start();
+    let key = centre.onboard("dijon", "dijon-hec", "json");
+    let output = Command::new(python())
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/splunk_hec.py"))
+        .args([&centre.ingest, &key, "20", "hec-python"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}\n{}", centre.log());
+    wait_for(&centre, "message:hec-python", 20);
+    // What stands beside the event is found too, also once events are read back from the index.
+    wait_for(&centre, "host.name:pc-hec and hec.source:a-source and hec.fields.site:mairie", 20);
+    centre.stop();
+    centre.start();
+    let found = hunted(&centre, "hec.fields.site:mairie");
+    assert_eq!(found.len(), 20);
+    let text = found[0].to_string();
+    assert!(text.contains("pc-hec") && text.contains("a-source"), "{text}");
+    centre.stop();
+}
+
 /// An rsyslog that ends with the test.
 struct Rsyslog(Child);
 

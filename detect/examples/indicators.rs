@@ -183,6 +183,7 @@ fn decode(path: &Path, max: usize) -> Result<Vec<Arc<Event>>, Box<dyn Error>> {
             format: FormatName::new("windows")?,
             received: Timestamp::from_secs(1_700_000_000),
             raw: read?.raw,
+            context: None,
         };
         let mut id = [0; 16];
         id[8..].copy_from_slice(&number.to_be_bytes());

@@ -98,6 +98,7 @@ fn decode(
             format: FormatName::new("windows")?,
             received: Timestamp::from_secs(1_700_000_000),
             raw: read?.raw,
+            context: None,
         };
         let mut id = [0; 16];
         id[8..].copy_from_slice(&number.to_be_bytes());

@@ -99,6 +99,7 @@ mod tests {
             format: event::FormatName::new("windows").unwrap(),
             received: event::Timestamp::from_secs(1),
             raw: bytes::Bytes::new(),
+            context: None,
         };
         let bus = event::BusId::from_bytes([1; 16]);
         let id = event::EventId::of(bus, 0, 1, event::Timestamp::from_secs(1));

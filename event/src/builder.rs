@@ -5,7 +5,7 @@ use std::{fmt::Write as _, ops::Range};
 use bytes::Bytes;
 
 use crate::{
-    Event, EventId, FeedId, FieldId, Lent, Record, Timestamp, Unescaped, ValueRef,
+    Context, Event, EventId, FeedId, FieldId, Lent, Record, Timestamp, Unescaped, ValueRef,
     event::{Span, Val},
     fields,
     space::Region,
@@ -422,6 +422,9 @@ impl EventBuilder {
 
     /// The event.
     pub fn build(mut self) -> Event {
+        if let Some(context) = self.record.context.clone() {
+            self.add_context(&context);
+        }
         let timestamp = self.timestamp.unwrap_or(self.record.received);
         self.remove(fields::ORGANIZATION_ID);
         self.remove(fields::FEED_ID);
@@ -461,8 +464,23 @@ impl EventBuilder {
             original_text: self.original_text,
             repeated: self.repeated,
             text: self.text,
+            context: self.record.context,
             fields: self.fields,
             vals: self.vals,
+        }
+    }
+
+    /// What the shipper said beside the record, where the record does not say it itself.
+    fn add_context(&mut self, context: &Context) {
+        self.timestamp = self.timestamp.or(context.time);
+        if let Some(host) = context.host.as_deref().filter(|_| !self.has(fields::HOST_NAME)) {
+            self.push_str(fields::HOST_NAME, host);
+        }
+        for (name, value) in &context.fields {
+            match FieldId::intern_for(&self.record.feed, name) {
+                Some(field) => self.push_str(field, value),
+                None => self.push_str(fields::UNMAPPED, &format!("{name}={value}")),
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! One normalised record.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{CommuneId, EventId, FeedId, FieldId, FormatName, Timestamp, ValueRef, fields};
+use crate::{
+    CommuneId, Context, EventId, FeedId, FieldId, FormatName, Timestamp, ValueRef, fields,
+};
 
 /// One normalised record with its ECS fields, flat: pairs of dotted name and value in the
 /// order they were decoded, a field with several values (an array) being several pairs.
@@ -32,6 +34,7 @@ pub struct Event {
     /// See [`distinct_text`](Self::distinct_text).
     pub(crate) repeated: Span,
     pub(crate) text: String,
+    pub(crate) context: Option<Arc<Context>>,
     /// The pairs' names. Apart from the values, so that a search reads nothing else.
     pub(crate) fields: Vec<FieldId>,
     /// The pairs' values, as many.
@@ -115,6 +118,11 @@ impl Event {
     /// When it happened by its own account; when it was received where it has none.
     pub fn timestamp(&self) -> Timestamp {
         self.timestamp
+    }
+
+    /// What the shipper said of the record beside it.
+    pub fn context(&self) -> Option<&Arc<Context>> {
+        self.context.as_ref()
     }
 
     /// The raw record, byte for byte.

@@ -90,6 +90,7 @@ mod tests {
             format: FormatName::new("windows").unwrap(),
             received: Timestamp::from_millis(1_000),
             raw: Bytes::from_static(b"raw"),
+            context: None,
         };
         let mut b = EventBuilder::new(record, EventId::from_bytes([1; 16]));
         b.push_json("", "v", &serde_json::json!({"a": 1, "a.b": 2, "a.b.c": 3, "l": ["x", "y"]}));

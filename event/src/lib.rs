@@ -8,6 +8,7 @@
 
 mod builder;
 mod commune;
+mod context;
 mod decode;
 mod detection;
 mod event;
@@ -26,6 +27,7 @@ mod value;
 
 pub use builder::EventBuilder;
 pub use commune::Commune;
+pub use context::Context;
 pub use decode::Decode;
 pub use detection::{
     ContributingRule, Correlated, Detection, Entity, EntityKind, MatchedField, RuleRef,

@@ -1,8 +1,10 @@
 //! What a collector hands over: raw bytes and where they came from.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::{CommuneId, FeedId, FormatName, Timestamp};
+use crate::{CommuneId, Context, FeedId, FormatName, Timestamp};
 
 /// Raw bytes from one feed with their arrival time, untouched since the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Record {
     pub received: Timestamp,
     /// What was sent: one record, without the framing of its door.
     pub raw: Bytes,
+    /// What the shipper said of it beside it; never empty.
+    pub context: Option<Arc<Context>>,
 }
 
 /// Why stored bytes are no record.
@@ -31,25 +35,42 @@ pub enum RecordError {
     /// A name in it is not one.
     #[error("the envelope names an invalid {0}")]
     Name(&'static str),
+    /// What was said beside the record is not readable.
+    #[error("the envelope has an unreadable context: {0}")]
+    Context(String),
 }
 
-/// Version of the envelope that [`Record::encode`] writes.
+/// Version of the envelope that [`Record::encode`] writes for records alone.
 const VERSION: u8 = 1;
+/// Version of the envelope with a context.
+const WITH_CONTEXT: u8 = 2;
 
 impl Record {
     /// The form kept on the bus: version (1 byte), arrival in ns (i64 LE), then commune, feed
-    /// and format each as length (1 byte) and text, then the raw bytes to the end.
+    /// and format each as length (1 byte) and text, then, in version 2, the context as length
+    /// (u32 LE) and JSON, then the raw bytes to the end. Version 2 is written only where there is a
+    /// context.
     pub fn encode(&self) -> Bytes {
+        let context = self.context.as_deref().map(|context| {
+            // Of texts, pairs and a time; none of them can fail to be written.
+            serde_json::to_vec(context).unwrap_or_default()
+        });
         let names = [self.commune.as_str(), self.feed.as_str(), self.format.as_str()];
         let mut out = BytesMut::with_capacity(
-            12 + names.iter().map(|name| name.len()).sum::<usize>() + self.raw.len(),
+            16 + names.iter().map(|name| name.len()).sum::<usize>()
+                + context.as_ref().map_or(0, Vec::len)
+                + self.raw.len(),
         );
-        out.put_u8(VERSION);
+        out.put_u8(if context.is_some() { WITH_CONTEXT } else { VERSION });
         out.put_i64_le(self.received.as_nanos());
         for name in names {
             // Slugs are at most 63 bytes.
             out.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
             out.put_slice(name.as_bytes());
+        }
+        if let Some(context) = context {
+            out.put_u32_le(u32::try_from(context.len()).unwrap_or(u32::MAX));
+            out.put_slice(&context);
         }
         out.put_slice(&self.raw);
         out.freeze()
@@ -61,13 +82,17 @@ impl Record {
             return Err(RecordError::Short);
         }
         let version = bytes.get_u8();
-        if version != VERSION {
+        if !matches!(version, VERSION | WITH_CONTEXT) {
             return Err(RecordError::Version(version));
         }
         let received = Timestamp::from_nanos(bytes.get_i64_le());
         let commune = take_name(&mut bytes)?;
         let feed = take_name(&mut bytes)?;
         let format = take_name(&mut bytes)?;
+        let context = match version {
+            WITH_CONTEXT => Some(Arc::new(take_context(&mut bytes)?)),
+            _ => None,
+        };
         let text = |bytes: &Bytes, what| {
             std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| RecordError::Name(what))
         };
@@ -79,8 +104,21 @@ impl Record {
                 .map_err(|_| RecordError::Name("format"))?,
             received,
             raw: bytes,
+            context,
         })
     }
+}
+
+fn take_context(bytes: &mut Bytes) -> Result<Context, RecordError> {
+    if bytes.len() < 4 {
+        return Err(RecordError::Short);
+    }
+    let len = usize::try_from(bytes.get_u32_le()).map_err(|_| RecordError::Short)?;
+    if bytes.len() < len {
+        return Err(RecordError::Short);
+    }
+    serde_json::from_slice(&bytes.split_to(len))
+        .map_err(|error| RecordError::Context(error.to_string()))
 }
 
 fn take_name(bytes: &mut Bytes) -> Result<Bytes, RecordError> {
@@ -105,22 +143,30 @@ mod tests {
             format: FormatName::new("windows").unwrap(),
             received: Timestamp::from_millis(1_700_000_000_123),
             raw: Bytes::from_static(raw),
+            context: None,
         }
     }
 
     #[test]
     fn what_is_encoded_decodes_to_the_same() {
         for raw in [&b""[..], b"{}", b"\x00\xff not utf-8"] {
-            let record = record(raw);
+            let mut record = record(raw);
+            assert_eq!(Record::decode(record.encode()).unwrap(), record);
+            let fields = vec![("hec.source".to_owned(), "\u{e9}\n".to_owned())];
+            let time = Some(Timestamp::from_millis(1));
+            record.context = Some(Arc::new(Context { time, host: Some("a".to_owned()), fields }));
             assert_eq!(Record::decode(record.encode()).unwrap(), record);
         }
     }
 
     #[test]
     fn cut_or_foreign_bytes_are_refused() {
-        let bytes = record(b"").encode();
-        for len in 0..bytes.len() {
-            assert!(Record::decode(bytes.slice(..len)).is_err(), "{len}");
+        let mut with_context = record(b"");
+        with_context.context = Some(Arc::default());
+        for bytes in [record(b"").encode(), with_context.encode()] {
+            for len in 0..bytes.len() {
+                assert!(Record::decode(bytes.slice(..len)).is_err(), "{len}");
+            }
         }
         assert_eq!(Record::decode(Bytes::from_static(&[9; 20])), Err(RecordError::Version(9)));
     }

@@ -75,6 +75,7 @@ impl Set {
             format: FormatName::new(format).expect("it is a slug"),
             received,
             raw: Bytes::new(),
+            context: None,
         };
         let id = EventId::of(BusId::from_bytes([1; 16]), 0, 0, received);
         Self { name: name.to_owned(), records, template, id }

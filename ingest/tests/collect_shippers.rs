@@ -1,5 +1,5 @@
-//! The protocols that shippers already speak, over real sockets: Elasticsearch's bulk requests
-//! and SEKOIA.IO's intake.
+//! The protocols that shippers already speak, over real sockets: Elasticsearch's bulk requests,
+//! SEKOIA.IO's intake and Splunk's event collector.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collect_support;
@@ -297,4 +297,86 @@ async fn the_intake_refuses_what_it_cannot_take() {
     let answer = door.ask("POST /plain", &head, "a").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
     let _: Value = answer.json();
+}
+
+fn splunk() -> String {
+    dijon().replace("Bearer", "Splunk")
+}
+
+#[tokio::test]
+async fn the_event_collector_takes_events_and_what_is_beside_them() {
+    let door = open(HttpLimits::default()).await;
+    let body = r#"{"event":"a \"line\"","time":1433188255.5,"host":"pc-1","sourcetype":"st"}{"event":{"b":2}}"#;
+    // Whatever the content type says.
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    for (line, headers, body) in [
+        ("POST /services/collector", form, body.as_bytes().to_vec()),
+        ("POST /services/collector/event", "", body.as_bytes().to_vec()),
+        ("POST /services/collector/event/1.0?channel=x", "", body.as_bytes().to_vec()),
+        ("POST /services/collector", "Content-Encoding: gzip\r\n", gzip(body.as_bytes())),
+    ] {
+        door.bus.payloads.lock().unwrap().clear();
+        let answer = door.ask(line, &format!("{}{headers}", splunk()), body).await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["code"]), (200, &json!(0)), "{line}: {told}");
+        assert_eq!(told["ackId"].is_u64(), line.contains("channel"), "{told}");
+        assert_eq!(door.bus.raws(), ["a \"line\"", "{\"b\":2}"]);
+        let records = door.bus.records();
+        let context = records[0].context.as_deref().unwrap();
+        assert_eq!(context.host.as_deref(), Some("pc-1"));
+        assert_eq!(context.time.unwrap().to_string(), "2015-06-01T19:50:55.5Z");
+        assert_eq!(context.fields, [("hec.sourcetype".to_owned(), "st".to_owned())]);
+        assert_eq!(records[1].context, None);
+    }
+    door.bus.payloads.lock().unwrap().clear();
+    let key = dijon().split(' ').nth(2).unwrap().trim().to_owned();
+    let line = format!("POST /services/collector/raw?token={key}&host=pc-2&time=1433188255");
+    let answer = door.ask(&line, "", "one\n\ntwo\n").await;
+    assert_eq!((answer.status, &answer.json()["code"]), (200, &json!(0)));
+    assert_eq!(door.bus.raws(), ["one", "two"]);
+    assert_eq!(door.bus.records()[1].context.as_deref().unwrap().host.as_deref(), Some("pc-2"));
+}
+
+#[tokio::test]
+async fn the_event_collector_refuses_in_splunks_words() {
+    let door = open(HttpLimits { body_bytes_max: 4_000, ..HttpLimits::default() }).await;
+    let ask = async |headers: &str, body: &str| {
+        let answer = door.ask("POST /services/collector", headers, body).await;
+        let told = answer.json();
+        (answer.status, told["code"].as_u64().unwrap(), told["invalid-event-number"].clone())
+    };
+    let good = r#"{"event":"a"}"#;
+    assert_eq!(ask("", good).await, (401, 2, Value::Null));
+    assert_eq!(ask("Authorization: Splunk jqk_no\r\n", good).await, (403, 4, Value::Null));
+    assert_eq!(ask(&splunk(), "").await, (400, 5, Value::Null));
+    assert_eq!(ask(&splunk(), "nonsense").await, (400, 6, json!(0)));
+    assert_eq!(ask(&splunk(), "{\"host\":\"x\"}").await, (400, 12, json!(0)));
+    assert_eq!(door.bus.raws(), Vec::<String>::new());
+    // Neighbours go through.
+    let mixed = r#"{"event":"a"}{"event":""}{"event":"b"}"#;
+    assert_eq!(ask(&splunk(), mixed).await, (400, 13, json!(1)));
+    assert_eq!(door.bus.raws(), ["a", "b"]);
+    let large = format!("{{\"event\":\"{}\"}}", "x".repeat(5_000));
+    assert_eq!(ask(&splunk(), &large).await, (413, 6, Value::Null));
+
+    let health = async || {
+        let answer = door.ask("GET /services/collector/health", "", "").await;
+        (answer.status, answer.json()["code"].as_u64().unwrap())
+    };
+    assert_eq!(health().await, (200, 17));
+    door.bus.set_full(true);
+    assert_eq!(ask(&splunk(), good).await, (503, 9, Value::Null));
+    assert_eq!(health().await, (503, 18));
+    door.bus.set_full(false);
+
+    // What was acknowledged is durable; what was never told is not.
+    let channel = format!("{}X-Splunk-Request-Channel: 7\r\n", splunk());
+    let told = door.ask("POST /services/collector", &channel, good).await.json();
+    let id = told["ackId"].as_u64().unwrap();
+    let acks = format!("{{\"acks\":[{id},{}]}}", id + 1_000);
+    let answer = door.ask("POST /services/collector/ack", &splunk(), &acks).await;
+    assert_eq!(answer.json()["acks"][id.to_string()], true);
+    assert_eq!(answer.json()["acks"][(id + 1_000).to_string()], false);
+    assert_eq!(door.ask("POST /services/collector/ack", "", &acks).await.status, 401);
+    assert_eq!(door.ask("POST /services/collector/ack", &splunk(), "{}").await.status, 400);
 }

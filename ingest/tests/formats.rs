@@ -18,6 +18,7 @@ fn decode(formats: &Formats, format: &str, raw: &[u8]) -> Event {
         format: FormatName::new(format).unwrap(),
         received,
         raw: Bytes::copy_from_slice(raw),
+        context: None,
     };
     formats.decode(record, EventId::of(BusId::from_bytes([1; 16]), 0, 0, received))
 }

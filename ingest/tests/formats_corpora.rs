@@ -43,6 +43,7 @@ fn decode_as(formats: &Formats, format: FormatName, raw: Bytes) -> Event {
         format,
         received,
         raw,
+        context: None,
     };
     formats.decode(record, EventId::of(BusId::from_bytes([1; 16]), 0, 0, received))
 }

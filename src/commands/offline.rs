@@ -34,6 +34,7 @@ impl Origin {
             format: self.format.clone(),
             received: self.started,
             raw,
+            context: None,
         };
         let id = EventId::of(BusId::from_bytes([0; 16]), file, number, Timestamp::from_millis(0));
         (record, id)

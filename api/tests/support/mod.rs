@@ -327,6 +327,7 @@ fn an_event(of: &str, offset: u64, timestamp: Timestamp) -> Event {
         format: windows(),
         received: timestamp,
         raw: Bytes::from(text),
+        context: None,
     };
     let mut builder = EventBuilder::new(record, EventId::of(BUS, 0, offset, timestamp));
     builder.set_timestamp(timestamp);

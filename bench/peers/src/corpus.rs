@@ -226,6 +226,7 @@ pub(crate) fn record_of(raw: Bytes) -> anyhow::Result<Record> {
         format: FormatName::new("windows")?,
         received: Timestamp::from_secs(1_700_000_000),
         raw,
+        context: None,
     })
 }
 

@@ -173,6 +173,7 @@ impl Lean {
             format: format.clone(),
             received: *received,
             raw: raw.clone(),
+            context: None,
         };
         let mut builder = EventBuilder::new(record, id);
         let text = simdutf8::basic::from_utf8(raw).ok()?;

@@ -27,6 +27,7 @@ pub(crate) fn record(format: &str, raw: bytes::Bytes) -> Record {
         format: FormatName::new(format).unwrap(),
         received: Timestamp::from_secs(1_700_000_000),
         raw,
+        context: None,
     }
 }
 

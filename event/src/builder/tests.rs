@@ -8,6 +8,7 @@ fn builder(raw: &'static [u8]) -> EventBuilder {
         format: FormatName::new("windows").unwrap(),
         received: Timestamp::from_millis(1_000),
         raw: Bytes::from_static(raw),
+        context: None,
     };
     EventBuilder::new(record, EventId::from_bytes([1; 16]))
 }

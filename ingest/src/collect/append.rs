@@ -1,18 +1,26 @@
 //! Handing a feed's records to the bus.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use event::{Feed, Record, Timestamp};
+use event::{Context, Feed, Record, Timestamp};
 
 use crate::bus::{AppendError, Appended, Bus, Topic};
 
 /// The bus' form of `raw`, received now from `feed`.
-pub(super) fn encode(feed: &Feed, received: Timestamp, raw: Bytes) -> Bytes {
+pub(super) fn encode(
+    feed: &Feed,
+    received: Timestamp,
+    raw: Bytes,
+    context: Option<Arc<Context>>,
+) -> Bytes {
     Record {
         commune: feed.commune.clone(),
         feed: feed.id.clone(),
         format: feed.format.clone(),
         received,
         raw,
+        context,
     }
     .encode()
 }

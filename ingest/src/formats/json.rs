@@ -208,6 +208,7 @@ mod tests {
                 format: "json".parse().unwrap(),
                 received: event::Timestamp::default(),
                 raw: raw.clone().into(),
+                context: None,
             };
             let mut builder = event::EventBuilder::new(record, event::EventId::from_bytes([7; 16]));
             event::EventBuilder::with_lent(&mut builder, space.finish(), |builder| {

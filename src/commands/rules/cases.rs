@@ -103,6 +103,7 @@ fn decode(
         format: format.clone(),
         received,
         raw: raw(record),
+        context: None,
     };
     let id = EventId::of(BusId::from_bytes([0; 16]), 0, number, Timestamp::from_millis(0));
     let event = formats.decode(record, id);

@@ -96,6 +96,7 @@ pub(crate) fn record_of(event: &Event) -> Record {
         format: event.format().clone(),
         received: event.received(),
         raw: event.original().clone(),
+        context: event.context().cloned(),
     }
 }
 

@@ -58,6 +58,7 @@ pub fn event(offset: u64, of: &str, raw: &str) -> Arc<Event> {
         format: FormatName::new("json").unwrap(),
         received: Timestamp::from_millis(1_767_225_600_000 + i64::try_from(offset).unwrap()),
         raw: Bytes::copy_from_slice(raw.as_bytes()),
+        context: None,
     };
     let id = EventId::of(BUS, 0, offset, record.received);
     Arc::new(JsonDecode.decode(record, id))

@@ -20,6 +20,7 @@ const BASE64_CHARS_MAX: usize = 4_096;
 /// | `Authorization: Bearer KEY` | curl, Fluent Bit, Vector |
 /// | `Authorization: Basic base64(anything:KEY)` | Beats, Logstash, rsyslog, the intake's clients |
 /// | `Authorization: ApiKey base64(anything:KEY)` | Elasticsearch clients; the bare `KEY` too |
+/// | `Authorization: Splunk KEY` | senders to Splunk's event collector |
 /// | `X-SEKOIAIO-INTAKE-KEY: KEY` | SEKOIA.IO's forwarders |
 pub(super) fn of(headers: &HeaderMap) -> Option<String> {
     let one = |name: HeaderName| {
@@ -51,6 +52,7 @@ fn of_authorization(value: &HeaderValue) -> Option<String> {
     let rest = rest.trim();
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(rest.to_owned()),
+        "splunk" => Some(rest.to_owned()),
         "basic" => password(rest),
         // A key may be given bare, by whoever reads "API key" and has one.
         "apikey" => password(rest).or_else(|| Some(rest.to_owned())),
@@ -93,6 +95,7 @@ mod tests {
         for headers in [
             &[("authorization", "Bearer jqk_1")][..],
             &[("authorization", "bearer   jqk_1 ")],
+            &[("authorization", "Splunk jqk_1")],
             &[("authorization", "Basic YTpqcWtfMQ==")],
             &[("authorization", "Basic YTpqcWtfMQ")],
             &[("authorization", "ApiKey YTpqcWtfMQ==")],

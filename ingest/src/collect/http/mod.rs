@@ -1,7 +1,7 @@
 //! Batches of records over HTTP: `POST /ingest`, and the protocols that shippers already speak.
 //!
-//! [`bulk`] is Elasticsearch's, [`intake`] SEKOIA.IO's. All find the feed's key the same way ([`key`]) and share bounds,
-//! memory and the way onto the bus; they differ in how a body holds records and in how the
+//! [`bulk`] is Elasticsearch's, [`intake`] SEKOIA.IO's, [`hec`] Splunk's. All find the feed's key
+//! the same way ([`key`]) and share bounds, memory and the way onto the bus; they differ in how a body holds records and in how the
 //! answer is worded. What follows is `/ingest`.
 //!
 //! The body is NDJSON, a JSON array or single
@@ -27,6 +27,7 @@ mod body;
 mod buffer;
 mod bulk;
 mod coding;
+mod hec;
 mod intake;
 mod key;
 mod limits;
@@ -99,6 +100,7 @@ pub fn router(door: HttpDoor) -> Router {
     Router::new()
         .route("/ingest", post(ingest).fallback(wrong_method))
         .merge(bulk::routes(&open))
+        .merge(hec::routes())
         .merge(intake::routes())
         .with_state(open)
 }

@@ -189,7 +189,9 @@ async fn append_all<S>(
         let (chunk, rest) = left.split_at(chunk_len(left, way.limits));
         let payloads: Vec<Bytes> = chunk
             .iter()
-            .map(|piece| encode(feed, received, body.slice(piece.range.clone())))
+            .map(|piece| {
+                encode(feed, received, body.slice(piece.range.clone()), piece.context.clone())
+            })
             .collect();
         let done = append(bus, feed, &payloads).await;
 

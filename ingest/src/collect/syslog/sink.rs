@@ -54,7 +54,7 @@ impl Sink {
         })?;
         let raw = message.into_record(key.as_deref());
         let raw_bytes = raw.len();
-        let payload = encode(&feed, received, raw);
+        let payload = encode(&feed, received, raw, None);
         self.admit(peer, payload.len() + RECORD_OVERHEAD_BYTES).await;
         self.pending.push(feed, payload, raw_bytes);
         let limits = &self.open.door.limits;

@@ -91,7 +91,7 @@ impl Split for Actions {
                 return Err(broken(format!("{:?} has no document behind it", op.as_str())));
             };
             if op.adds() {
-                offer(&mut pieces, Piece { range, record, line }, limits);
+                offer(&mut pieces, Piece { range, record, line, context: None }, limits);
             }
         }
         Ok(Found { pieces, text: None, notes: items })

@@ -67,7 +67,11 @@ impl Split for One {
         let mut pieces = Pieces::default();
         let text = body.trim_ascii_end();
         if !text.trim_ascii_start().is_empty() {
-            offer(&mut pieces, Piece { range: 0..text.len(), record: 0, line: 1 }, limits);
+            offer(
+                &mut pieces,
+                Piece { range: 0..text.len(), record: 0, line: 1, context: None },
+                limits,
+            );
         }
         Ok(Found { pieces, text: None, notes: () })
     }
@@ -82,7 +86,7 @@ impl Split for Lines {
             if record >= limits.batch_records_max as u64 {
                 return Err(Unsplittable::TooManyRecords);
             }
-            offer(&mut pieces, Piece { range, record, line }, limits);
+            offer(&mut pieces, Piece { range, record, line, context: None }, limits);
         }
         Ok(Found { pieces, text: None, notes: () })
     }
@@ -208,7 +212,7 @@ impl Written {
         }
         let range = start..self.text.len();
         // There are no lines to speak of: the place among the events says where it is.
-        offer(&mut self.pieces, Piece { range, record, line: record + 1 }, limits);
+        offer(&mut self.pieces, Piece { range, record, line: record + 1, context: None }, limits);
         Ok(())
     }
 

@@ -171,7 +171,7 @@ fn feeds(open: &Open, shares: &Shares, fallback: Option<&str>) -> Result<Vec<Arc
 }
 
 /// A parameter of a query, decoded.
-fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let query = query?;
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == name)

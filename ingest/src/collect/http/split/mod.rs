@@ -17,10 +17,11 @@ mod check;
 mod tests;
 mod values;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 pub(super) use check::Fault;
 use check::too_large;
+use event::Context;
 
 use super::answer::Rejection;
 
@@ -58,6 +59,8 @@ pub(super) struct Piece {
     pub(super) record: u64,
     /// The line it begins on, from 1.
     pub(super) line: u64,
+    /// What is said of it beside it.
+    pub(super) context: Option<Arc<Context>>,
 }
 
 /// What a body holds.
@@ -164,13 +167,8 @@ impl<'a> Splitter<'a> {
             return Err(Unsplittable::TooManyRecords);
         }
         match checked {
-            Ok(()) => self.pieces.good.push(Piece { range, record, line }),
-            Err((fault, reason)) => {
-                self.pieces.faults[fault as usize] += 1;
-                if self.pieces.rejected.len() < self.limits.rejections_max {
-                    self.pieces.rejected.push(Rejection { record, line, reason });
-                }
-            }
+            Ok(()) => self.pieces.good.push(Piece { range, record, line, context: None }),
+            Err(why) => reject(&mut self.pieces, (record, line), why, self.limits),
         }
         Ok(())
     }
@@ -201,10 +199,20 @@ pub(super) fn offer(pieces: &mut Pieces, piece: Piece, limits: SplitLimits) {
         pieces.good.push(piece);
         return;
     }
-    let (fault, reason) = too_large(limits.record_bytes_max);
+    let why = too_large(limits.record_bytes_max);
+    reject(pieces, (piece.record, piece.line), why, limits);
+}
+
+/// Turns a record away that is at this place, with its line.
+pub(super) fn reject(
+    pieces: &mut Pieces,
+    (record, line): (u64, u64),
+    (fault, reason): (Fault, String),
+    limits: SplitLimits,
+) {
     pieces.faults[fault as usize] += 1;
     if pieces.rejected.len() < limits.rejections_max {
-        pieces.rejected.push(Rejection { record: piece.record, line: piece.line, reason });
+        pieces.rejected.push(Rejection { record, line, reason });
     }
 }
 
