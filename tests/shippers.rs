@@ -100,6 +100,34 @@ fn splunks_python_handler_delivers() {
     centre.stop();
 }
 
+#[test]
+fn opentelemetrys_exporter_delivers() {
+    let module = "opentelemetry.exporter.otlp.proto.http";
+    let installed = Command::new(python()).args(["-c", &format!("import {module}")]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: opentelemetrys_exporter_delivers: {} has no module {module} (python3 -m venv \
+             V && V/bin/pip install opentelemetry-exporter-otlp-proto-http opentelemetry-sdk, then \
+             TEST_PYTHON=V/bin/python)",
+            python()
+        );
+        return;
+    }
+    let mut centre = Centre::new("");
+    centre.start();
+    let key = centre.onboard("dijon", "dijon-otlp", "syslog");
+    let output = Command::new(python())
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/otlp_logs.py"))
+        .args([&centre.ingest, &key, "50", "otlp-python"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}\n{}", centre.log());
+    wait_for(&centre, "message:otlp-python", 50);
+    let query = "host.name:srv-otlp and service.name:portail and otel.attributes.commune:dijon";
+    wait_for(&centre, query, 50);
+    centre.stop();
+}
+
 /// An rsyslog that ends with the test.
 struct Rsyslog(Child);
 

@@ -472,9 +472,20 @@ impl EventBuilder {
 
     /// What the shipper said beside the record, where the record does not say it itself.
     fn add_context(&mut self, context: &Context) {
-        self.timestamp = self.timestamp.or(context.time);
-        if let Some(host) = context.host.as_deref().filter(|_| !self.has(fields::HOST_NAME)) {
-            self.push_str(fields::HOST_NAME, host);
+        match (self.timestamp, context.time) {
+            (None, time) => self.timestamp = time,
+            // When it was first read is what ECS calls created.
+            (Some(_), Some(time)) if !self.has(fields::EVENT_CREATED) => {
+                self.push_str(fields::EVENT_CREATED, &time.to_string());
+            }
+            _ => {}
+        }
+        if let Some(host) = context.host.as_deref() {
+            match self.get_str(fields::HOST_NAME) {
+                None => self.push_str(fields::HOST_NAME, host),
+                Some(own) if own.eq_ignore_ascii_case(host) => {}
+                Some(_) => self.push_str(fields::SHIPPER_HOST, host),
+            }
         }
         for (name, value) in &context.fields {
             match FieldId::intern_for(&self.record.feed, name) {

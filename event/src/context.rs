@@ -21,6 +21,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// How many bytes its texts have.
+    pub fn bytes(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| name.len() + value.len());
+        self.host.as_ref().map_or(0, String::len) + fields.sum::<usize>()
+    }
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.time.is_none() && self.host.is_none() && self.fields.is_empty()

@@ -182,6 +182,7 @@ known_fields! {
     /// Values whose names were refused, as `name=value`.
     UNMAPPED = "jacquemart.unmapped",
     FEED_ID = "jacquemart.feed",
+    SHIPPER_HOST = "jacquemart.shipper.host",
     EVENT_ACTION = "event.action",
     EVENT_CATEGORY = "event.category",
     EVENT_CODE = "event.code",

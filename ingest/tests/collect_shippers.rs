@@ -1,5 +1,5 @@
 //! The protocols that shippers already speak, over real sockets: Elasticsearch's bulk requests,
-//! SEKOIA.IO's intake and Splunk's event collector.
+//! SEKOIA.IO's intake, Splunk's event collector and OpenTelemetry's protocol.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod collect_support;
@@ -379,4 +379,51 @@ async fn the_event_collector_refuses_in_splunks_words() {
     assert_eq!(answer.json()["acks"][(id + 1_000).to_string()], false);
     assert_eq!(door.ask("POST /services/collector/ack", "", &acks).await.status, 401);
     assert_eq!(door.ask("POST /services/collector/ack", &splunk(), "{}").await.status, 400);
+}
+
+#[tokio::test]
+async fn opentelemetrys_logs_are_taken_and_what_is_not_is_counted() {
+    let door = open(HttpLimits { record_bytes_max: 200, ..HttpLimits::default() }).await;
+    let json = format!("{}Content-Type: application/json; charset=utf-8\r\n", dijon());
+    let record = |body: &str| format!("{{\"body\":{{\"stringValue\":\"{body}\"}}}}");
+    let request = |records: &[String]| {
+        format!(
+            "{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{}]}}]}}]}}",
+            records.join(",")
+        )
+    };
+    let ask = async |headers: &str, body: &str| {
+        let answer = door.ask("POST /v1/logs", headers, body).await;
+        (answer.status, answer.json())
+    };
+    let good = request(&[record("a"), record("b")]);
+    assert_eq!(ask(&json, &good).await, (200, json!({})));
+    assert_eq!(door.bus.raws(), ["a", "b"]);
+    let mixed = request(&[record("c"), record(&"x".repeat(300)), record("d")]);
+    let (status, told) = ask(&json, &mixed).await;
+    assert_eq!((status, &told["partialSuccess"]["rejectedLogRecords"]), (200, &json!("1")));
+    let why = told["partialSuccess"]["errorMessage"].as_str().unwrap();
+    assert!(why.contains("log record 1") && why.contains("200 bytes"), "{why}");
+    assert_eq!(door.bus.raws(), ["a", "b", "c", "d"]);
+    assert_eq!(ask(&json, &request(&[record(&"x".repeat(300))])).await.0, 200);
+
+    // Refusals are google.rpc.Status, in the request's own encoding.
+    let other = "Content-Type: application/json\r\n";
+    assert_eq!(ask(other, &good).await.1["code"], 16);
+    let (status, told) = ask(&json, "nonsense").await;
+    assert_eq!((status, &told["code"]), (400, &json!(3)), "{told}");
+    let grpc = format!("{}Content-Type: application/grpc\r\n", dijon());
+    let (status, told) = ask(&grpc, "").await;
+    assert_eq!(status, 415);
+    assert!(told["message"].as_str().unwrap().contains("http/protobuf"), "{told}");
+    door.bus.set_full(true);
+    let answer = door.ask("POST /v1/logs", &json, &good).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &json!(14)));
+    assert!(!answer.header("retry-after").is_empty());
+    door.bus.set_full(false);
+    // Nothing at all, in protobuf: a request without logs.
+    let protobuf = format!("{}Content-Type: application/x-protobuf\r\n", dijon());
+    let answer = door.ask("POST /v1/logs", &protobuf, "").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-protobuf"));
+    assert_eq!(door.bus.raws().len(), 4);
 }

@@ -122,3 +122,37 @@ fn what_is_removed_is_gone_and_can_come_back() {
     let names: Vec<_> = b.build().iter().map(|(field, _)| field).collect();
     assert_eq!(names[..2], [fields::MESSAGE, fields::TAGS]);
 }
+
+#[test]
+fn what_the_shipper_says_fills_what_the_record_does_not() {
+    let at = |ms: i64| Timestamp::from_millis(ms);
+    let context = Context {
+        time: Some(at(1_000)),
+        host: Some("relay".to_owned()),
+        fields: vec![("hec.source".to_owned(), "a".to_owned())],
+    };
+    let with = |fill: &dyn Fn(&mut EventBuilder)| {
+        let mut b = builder(b"{}");
+        b.record.context = Some(std::sync::Arc::new(context.clone()));
+        fill(&mut b);
+        b.build()
+    };
+    let source = FieldId::intern("hec.source").unwrap();
+    let event = with(&|_| {});
+    assert_eq!(event.timestamp(), at(1_000));
+    assert_eq!(event.get_str(fields::HOST_NAME), Some("relay"));
+    assert_eq!(event.get_str(source), Some("a"));
+    assert_eq!(event.get(fields::EVENT_CREATED), None);
+    assert_eq!(event.context().map(|kept| kept.as_ref()), Some(&context));
+    // What the record says itself counts, and nothing is lost.
+    let event = with(&|b| {
+        b.set_timestamp(at(5_000));
+        b.push_str(fields::HOST_NAME, "pc-1");
+    });
+    assert_eq!(event.timestamp(), at(5_000));
+    assert_eq!(event.get_str(fields::EVENT_CREATED), Some("1970-01-01T00:00:01Z"));
+    assert_eq!(event.get_str(fields::HOST_NAME), Some("pc-1"));
+    assert_eq!(event.get_str(fields::SHIPPER_HOST), Some("relay"));
+    let event = with(&|b| b.push_str(fields::HOST_NAME, "RELAY"));
+    assert_eq!(event.get(fields::SHIPPER_HOST), None, "the same host");
+}

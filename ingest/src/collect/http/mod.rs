@@ -1,6 +1,7 @@
 //! Batches of records over HTTP: `POST /ingest`, and the protocols that shippers already speak.
 //!
-//! [`bulk`] is Elasticsearch's, [`intake`] SEKOIA.IO's, [`hec`] Splunk's. All find the feed's key
+//! [`bulk`] is Elasticsearch's, [`intake`] SEKOIA.IO's, [`hec`] Splunk's, [`otlp`]
+//! OpenTelemetry's. All find the feed's key
 //! the same way ([`key`]) and share bounds, memory and the way onto the bus; they differ in how a body holds records and in how the
 //! answer is worded. What follows is `/ingest`.
 //!
@@ -31,6 +32,7 @@ mod hec;
 mod intake;
 mod key;
 mod limits;
+mod otlp;
 mod problem;
 mod serve;
 mod split;
@@ -102,6 +104,7 @@ pub fn router(door: HttpDoor) -> Router {
         .merge(bulk::routes(&open))
         .merge(hec::routes())
         .merge(intake::routes())
+        .merge(otlp::routes())
         .with_state(open)
 }
 

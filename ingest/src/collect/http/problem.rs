@@ -26,6 +26,11 @@ pub(super) enum Refusal {
     KeyWrong,
     #[error("records are sent with POST")]
     Method,
+    #[error(
+        "Content-Type {0:?} is not understood here; use application/x-protobuf or \
+         application/json (gRPC is not spoken: set the exporter to http/protobuf)"
+    )]
+    Media(String),
     #[error("Content-Encoding {0:?} is not understood; use gzip, zstd, or send the body as it is")]
     Coding(String),
     #[error("the body is {coding} but no header says so; add `Content-Encoding: {coding}`")]
@@ -80,6 +85,9 @@ impl Refusal {
             Self::KeyMissing => (StatusCode::UNAUTHORIZED, "key-missing", "No feed key"),
             Self::KeyWrong => (StatusCode::UNAUTHORIZED, "key-wrong", "Wrong feed key"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
+            Self::Media(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", "Unknown content type")
+            }
             Self::Coding(_) | Self::Unlabelled { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", "Unknown encoding")
             }

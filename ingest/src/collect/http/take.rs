@@ -120,7 +120,9 @@ fn unpack_now<S: Split>(
     // For a moment both are there: less than what is being read is worth counting for.
     let body = text.unwrap_or(body);
     // One append's worth is encoded at a time, so that is all that the copies ever take.
-    let overhead = pieces.good.len() * RECORD_OVERHEAD_BYTES;
+    let contexts: usize =
+        pieces.good.iter().filter_map(|piece| piece.context.as_ref()).map(|one| one.bytes()).sum();
+    let overhead = pieces.good.len() * RECORD_OVERHEAD_BYTES + contexts;
     if !admitted.try_grow(body.len().min(limits.append_bytes_max) + overhead) {
         return Err(Refusal::Busy { retry: limits.busy_retry_after });
     }
@@ -145,7 +147,7 @@ pub(super) async fn hand_over<S>(
         rejected: pieces.rejected.clone(),
         ..Receipt::default()
     };
-    let encoded_bytes = pieces.good.iter().map(|piece| piece.range.len() + ENVELOPE_BYTES).sum();
+    let encoded_bytes = pieces.good.iter().map(|piece| piece.bytes() + ENVELOPE_BYTES).sum();
     // To stop halfway burdens the sender, so it is avoided where it can be foreseen.
     let failure = match chunk_len(&pieces.good, limits) < pieces.good.len() {
         true if !bus.has_room(encoded_bytes) => Some(why_no_room(bus).await),
@@ -250,7 +252,7 @@ fn chunk_len(pieces: &[Piece], limits: &HttpLimits) -> usize {
         .iter()
         .take(limits.append_records_max)
         .take_while(|piece| {
-            bytes += piece.range.len() + RECORD_OVERHEAD_BYTES;
+            bytes += piece.bytes() + RECORD_OVERHEAD_BYTES;
             bytes <= limits.append_bytes_max
         })
         .count();

@@ -63,6 +63,13 @@ pub(super) struct Piece {
     pub(super) context: Option<Arc<Context>>,
 }
 
+impl Piece {
+    /// What it takes on the bus, but for its envelope.
+    pub(super) fn bytes(&self) -> usize {
+        self.range.len() + self.context.as_ref().map_or(0, |context| context.bytes())
+    }
+}
+
 /// What a body holds.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
