@@ -45,8 +45,7 @@ impl Split for Events {
             next: 0,
             limits,
         };
-        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>();
-        while let Some(value) = values.next() {
+        for value in serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>() {
             match value {
                 Ok(value) => taker.take_all(value)?,
                 // Where the next event begins cannot be told any more.
@@ -175,7 +174,7 @@ fn text_of(value: &RawValue) -> String {
 /// finer, which are told by their size: seconds have ten digits until the year 2286.
 fn time_of(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    let Some((whole, fraction)) = text.split_once('.').or(Some((text, ""))) else { return None };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || whole.len() > 19 || !is_digits(whole) || !is_digits(fraction) {
         return Timestamp::parse(text);

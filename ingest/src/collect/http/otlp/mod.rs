@@ -76,7 +76,7 @@ fn answer(receipt: &Receipt, encoding: Encoding) -> Response {
     });
     match encoding {
         Encoding::Protobuf => {
-            let partial_success = (rejected > 0).then(|| proto::PartialSuccess {
+            let partial_success = (rejected > 0).then_some(proto::PartialSuccess {
                 rejected_log_records: rejected,
                 error_message: why,
             });
