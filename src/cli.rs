@@ -433,6 +433,25 @@ pub(crate) enum Feed {
         #[command(flatten)]
         server: Server,
     },
+    /// How feeds do: what came, what could not be decoded, and what a rule can use
+    Status {
+        /// The feed; without it all
+        id: Option<FeedId>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Wait for a feed's first event that a rule can use, and say on the way what is missing
+    ///
+    /// Ends with 0 once such an event has come, with 5 where the time is over before.
+    Wait {
+        /// The feed
+        id: FeedId,
+        /// For how long, in seconds
+        #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+        timeout_s: u64,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Replace a feed's key and print the new one, once; the old one stops working
     Rotate {
         /// The feed

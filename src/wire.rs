@@ -23,7 +23,7 @@ use crate::{
     indicators::Indicators,
     metrics::Metrics,
     rules::{InForce, Keeper},
-    serve::{FeedTable, Health, RuleBook},
+    serve::{FeedTable, FeedWatch, Health, RuleBook},
 };
 
 /// What a process opens the data folder for.
@@ -46,6 +46,7 @@ pub(crate) struct Wired {
     pub(crate) rules: Arc<Keeper>,
     pub(crate) indicators: Arc<Indicators>,
     pub(crate) feeds: Arc<FeedTable>,
+    pub(crate) feed_watch: Arc<FeedWatch>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
     requests: RequestMetrics,
@@ -103,6 +104,7 @@ impl Wired {
             rules,
             indicators,
             feeds,
+            feed_watch: Arc::new(FeedWatch::new()),
             metrics,
             health,
             requests,
@@ -127,6 +129,7 @@ impl Wired {
             rules: Arc::new(RuleBook::new(Arc::clone(&self.rules))),
             indicators: Arc::clone(&self.indicators) as _,
             feeds_changed: Arc::new(changed),
+            feed_watch: Arc::clone(&self.feed_watch) as _,
             formats: self
                 .formats
                 .names()

@@ -9,7 +9,9 @@ use event::{CommuneId, Feed, FeedId, FormatName, Timestamp};
 use serde::Serialize;
 use store::{auth::Secret, db::DbError};
 
-use crate::{App, ask::Ask, communes, nearest::hint, page, problem::Problem};
+use std::collections::BTreeMap;
+
+use crate::{App, FeedHealth, ask::Ask, communes, nearest::hint, page, problem::Problem};
 
 /// What begins a feed's key.
 const KEY_PREFIX: &str = "jqf";
@@ -31,6 +33,25 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
 /// One feed.
 pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
     Ok(Json(find(&app, &ask).await?).into_response())
+}
+
+/// A feed with how it does.
+#[derive(Serialize)]
+struct WithHealth<'a> {
+    #[serde(flatten)]
+    feed: &'a Feed,
+    health: FeedHealth,
+    /// What was turned away without anyone knowing whose it is; for those who see all communes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_unknown: Option<BTreeMap<String, u64>>,
+}
+
+/// How a feed does, as the process that answers has seen it.
+pub(crate) async fn health(app: App, ask: Ask) -> Result<Response, Problem> {
+    let feed = find(&app, &ask).await?;
+    let health = app.feed_watch.of(&feed.id);
+    let refused_unknown = ask.scope().is_all().then(|| app.feed_watch.refused_unknown());
+    Ok(Json(WithHealth { feed: &feed, health, refused_unknown }).into_response())
 }
 
 /// Adds a feed; its name is its id where none is given.

@@ -10,6 +10,7 @@ mod ask;
 mod auth;
 mod communes;
 mod events;
+mod feed_health;
 mod feeds;
 mod fields;
 mod health;
@@ -37,6 +38,7 @@ use prometheus::Registry;
 use store::{db::Database, hunt::Hunt};
 
 pub use auth::LocalOperator;
+pub use feed_health::{Failure, FeedHealth, FeedWatch};
 pub use health::{Check, Health};
 pub use indicators::{IndicatorAnswer, IndicatorSource, Indicators};
 pub use metrics::RequestMetrics;
@@ -60,6 +62,8 @@ pub struct Api {
     /// Called after a feed was added or got another key, so that collectors read them anew.
     /// Must not block.
     pub feeds_changed: Arc<dyn Fn() + Send + Sync>,
+    /// How feeds do.
+    pub feed_watch: Arc<dyn FeedWatch>,
     /// What a feed's format may be.
     pub formats: Vec<FormatName>,
     /// Whether the parts work.

@@ -176,6 +176,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::POST, "/api/v1/feeds", Admin, feeds::add)
             .body(&["id", "commune", "format", "name"]),
         Route::new(Method::GET, "/api/v1/feeds/{id}", Reader, feeds::get),
+        Route::new(Method::GET, "/api/v1/feeds/{id}/health", Reader, feeds::health),
         Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate).body(&[]),
         Route::new(Method::GET, "/api/v1/tokens", Admin, tokens::list),
         Route::new(Method::POST, "/api/v1/tokens", Admin, tokens::add)

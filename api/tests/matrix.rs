@@ -134,6 +134,9 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::GET, "/api/v1/feeds/{id}", &|of| {
         target(format!("/api/v1/feeds/{of}-pc"), None, format!("{of}-pc"))
     });
+    add(Method::GET, "/api/v1/feeds/{id}/health", &|of| {
+        target(format!("/api/v1/feeds/{of}-pc/health"), None, format!("{of}-pc"))
+    });
     add(Method::POST, "/api/v1/feeds/{id}/rotate", &|of| {
         target(format!("/api/v1/feeds/{of}-pc/rotate"), Some(json!({})), format!("{of}-pc"))
     });

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::feed_health;
 use crate::{
     Exit, Failure,
     cli::{Feed, Global, Output},
@@ -36,6 +37,11 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
                 ("CREATED", "created"),
             ];
             print::list(global.output, &answer, &columns)?;
+        }
+        Feed::Status { id, server } => return feed_health::status(global, id, &server).await,
+        Feed::Wait { id, timeout_s, server } => {
+            let timeout = std::time::Duration::from_secs(timeout_s);
+            return feed_health::wait(global, &id, timeout, &server).await;
         }
         Feed::Rotate { id, server } => {
             let client = connect(global, &server).await?;

@@ -8,6 +8,7 @@ pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod detect;
 pub(crate) mod feed;
+mod feed_health;
 pub(crate) mod format;
 pub(crate) mod hunt;
 pub(crate) mod incident;

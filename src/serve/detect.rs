@@ -8,7 +8,7 @@ use event::{CommuneId, Detection, Signal, Timestamp};
 use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Topic};
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Backoff, decoded::Decoded, matching::Pool};
+use super::{backoff::Backoff, decoded::Decoded, feed_watch::FeedWatch, matching::Pool};
 use crate::{metrics::Metrics, rules::InForce};
 
 /// Bytes that a detection has on the bus at most; a larger one leaves its copy of the event
@@ -27,6 +27,7 @@ pub(crate) struct DetectWorker {
     pub(crate) decoded: Arc<Decoded>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) feed_watch: Arc<FeedWatch>,
     pub(crate) batch_events_max: usize,
 }
 
@@ -59,6 +60,7 @@ impl DetectWorker {
         // Taken once a batch, so that each batch is matched by one set of rules from end to end
         // and the next one by whatever is in force by then.
         let ruleset = self.rules.now();
+        self.feed_watch.events(&events, &ruleset);
         let found = self.pool.run(move || ruleset.detect(&events, Timestamp::now())).await;
         for (suppression, count) in &found.suppressed {
             let reason = if suppression.exception.is_some() { "exception" } else { "disabled" };

@@ -54,7 +54,7 @@ pub(crate) async fn open(
         bus: wired.bus.clone().context("the bus is not open")?,
         feeds: Arc::clone(&wired.feeds) as _,
         admission: Admission::new(config.ingest.http.in_flight_bytes_max.as_usize()),
-        metrics: Arc::new(DoorMeter(Arc::clone(&wired.metrics))),
+        metrics: Arc::new(DoorMeter(Arc::clone(&wired.metrics), Arc::clone(&wired.feed_watch))),
     };
     // Everything is bound before anything serves, so that a taken port lets nothing half start.
     let (ingest_listener, ingest) = bind(config.ingest.http.listen, "ingest.http.listen").await?;

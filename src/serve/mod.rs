@@ -6,6 +6,7 @@ mod correlate_state;
 mod dead_letter;
 mod decoded;
 mod detect;
+mod feed_watch;
 mod feeds;
 mod health;
 mod index;
@@ -23,6 +24,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use feed_watch::FeedWatch;
 pub(crate) use feeds::{FeedTable, LOCAL_KEY};
 pub(crate) use health::Health;
 pub(crate) use rule_book::RuleBook;
@@ -75,6 +77,7 @@ impl Server {
             decoded: Arc::clone(&decoded),
             pool: Arc::clone(&pool),
             metrics: Arc::clone(&wired.metrics),
+            feed_watch: Arc::clone(&wired.feed_watch),
             batch_events_max: config.detect.batch_events_max,
         };
         let index = IndexWorker {

@@ -35,6 +35,24 @@ use tower::ServiceExt as _;
 
 const BUS: BusId = BusId::from_bytes([7; 16]);
 
+/// Every feed has had one record that could not be decoded, which names its commune.
+struct OneFailure;
+
+impl api::FeedWatch for OneFailure {
+    fn of(&self, feed: &FeedId) -> api::FeedHealth {
+        let failure = api::Failure {
+            received: Timestamp::from_millis(0),
+            reason: "it is not JSON".to_owned(),
+            raw: format!("{feed}-secret"),
+        };
+        api::FeedHealth { failed: 1, failures: vec![failure], ..api::FeedHealth::default() }
+    }
+
+    fn refused_unknown(&self) -> std::collections::BTreeMap<String, u64> {
+        [("key-wrong".to_owned(), 3)].into()
+    }
+}
+
 /// How many events each commune has; each raises a detection into its one incident.
 pub(crate) const EVENTS: usize = 5;
 
@@ -383,6 +401,7 @@ impl Centre {
             feeds_changed: Arc::new(move || {
                 changed.fetch_add(1, Ordering::Relaxed);
             }),
+            feed_watch: Arc::new(OneFailure),
             formats: vec![windows(), FormatName::new("pradeo-mtd").unwrap()],
             health: Arc::clone(&health) as _,
             requests: RequestMetrics::register(&metrics).unwrap(),

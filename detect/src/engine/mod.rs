@@ -142,6 +142,15 @@ impl Engine {
         &scratch.marks.candidates
     }
 
+    /// Whether any rule is for events like this one.
+    pub fn is_of_use(&self, event: &Event) -> bool {
+        let route = route::of(event);
+        match self.plans.get(&route) {
+            Some(programs) => !programs.is_empty(),
+            None => self.asked.iter().flatten().any(|asked| route.has(asked)),
+        }
+    }
+
     fn find_candidates(&self, view: &mut View<'_, '_>) {
         let route = route::of_with(view.event, &|field| {
             let first = self.columns.of(field).and_then(|column| view.first(column));

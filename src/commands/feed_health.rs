@@ -1,0 +1,276 @@
+//! `jacquemart feed status` and `feed wait`: whether a feed is alive, and what keeps it from being.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use event::FeedId;
+use serde_json::Value;
+
+use crate::{
+    Exit, Failure,
+    cli::{Global, Output, Server},
+    client::Client,
+    commands::connect,
+    print::{self, safe},
+};
+
+/// How often `wait` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A clock that is off by more is named.
+const CLOCK_OFF_MS: i64 = 3_600_000;
+
+async fn health(client: &Client, id: &str) -> Result<Value, Failure> {
+    client.get(&format!("/api/v1/feeds/{id}/health"), &[]).await
+}
+
+/// A client of a running centre: only that knows how feeds do.
+async fn running(global: &Global, server: &Server) -> Result<Client, Failure> {
+    let client = connect(global, server).await?;
+    if client.is_offline() {
+        client.close().await;
+        return Err(Failure::new(
+            Exit::Unreachable,
+            anyhow::anyhow!(
+                "the centre does not run here, so nobody knows how feeds do; start it with \
+                 `jacquemart serve`, or name another with --url"
+            ),
+        ));
+    }
+    Ok(client)
+}
+
+pub(super) async fn status(
+    global: &Global,
+    id: Option<FeedId>,
+    server: &Server,
+) -> Result<Exit, Failure> {
+    let client = running(global, server).await?;
+    let outcome = match id {
+        Some(id) => one(global, &client, &id).await,
+        None => all(global, &client).await,
+    };
+    client.close().await;
+    outcome.map(|()| Exit::Done)
+}
+
+async fn all(global: &Global, client: &Client) -> Result<(), Failure> {
+    let feeds = client.get("/api/v1/feeds", &[]).await?;
+    let mut items = Vec::new();
+    for feed in feeds["items"].as_array().into_iter().flatten() {
+        items.push(health(client, feed["id"].as_str().unwrap_or_default()).await?);
+    }
+    let columns = [
+        ("ID", "id"),
+        ("COMMUNE", "commune"),
+        ("FORMAT", "format"),
+        ("RECORDS", "health.records"),
+        ("LAST", "health.last_received"),
+        ("EVENTS", "health.decoded"),
+        ("FAILED", "health.failed"),
+        ("LAG MS", "health.lag_ms"),
+        ("DEVICES", "health.devices"),
+        ("FIRST USABLE", "health.first_usable"),
+    ];
+    print::list(global.output, &serde_json::json!({ "items": items }), &columns)?;
+    Ok(())
+}
+
+async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failure> {
+    let told = health(client, id.as_str()).await?;
+    if global.output == Output::Json {
+        print::json(&told)?;
+        return Ok(());
+    }
+    for (what, path) in [
+        ("feed", "id"),
+        ("commune", "commune"),
+        ("format", "format"),
+        ("counted since", "health.since"),
+        ("records", "health.records"),
+        ("bytes", "health.bytes"),
+        ("first received", "health.first_received"),
+        ("last received", "health.last_received"),
+        ("events", "health.decoded"),
+        ("partly decoded", "health.partly_decoded"),
+        ("failed", "health.failed"),
+        ("latest event", "health.last_event"),
+        ("lag of the last, ms", "health.lag_ms"),
+        ("devices", "health.devices"),
+        ("first that a rule can use", "health.first_usable"),
+    ] {
+        print::outln!("{what:<26} {}", safe(&print::cell(&told, path)));
+    }
+    for (reason, count) in counts(&told["health"]["refused"]) {
+        print::outln!("{:<26} {count}", format!("refused, {reason}"));
+    }
+    for failure in told["health"]["failures"].as_array().into_iter().flatten() {
+        print::outln!(
+            "\n{} {}",
+            print::cell(failure, "received"),
+            safe(&print::cell(failure, "reason"))
+        );
+        print::outln!("  {}", safe(&print::cell(failure, "raw")));
+    }
+    Ok(())
+}
+
+fn counts(value: &Value) -> BTreeMap<String, u64> {
+    let pairs = value.as_object().into_iter().flatten();
+    pairs.filter_map(|(key, count)| Some((key.clone(), count.as_u64()?))).collect()
+}
+
+/// What `wait` has said already.
+struct Wait {
+    format: String,
+    said: BTreeMap<String, u64>,
+    /// What had been refused before.
+    refused: BTreeMap<String, u64>,
+    step: usize,
+}
+
+pub(super) async fn wait(
+    global: &Global,
+    id: &FeedId,
+    timeout: Duration,
+    server: &Server,
+) -> Result<Exit, Failure> {
+    let client = running(global, server).await?;
+    let until = Instant::now() + timeout;
+    let mut wait: Option<Wait> = None;
+    let outcome = loop {
+        let told = match health(&client, id.as_str()).await {
+            Ok(told) => told,
+            Err(failure) => break Err(failure),
+        };
+        let wait = wait.get_or_insert_with(|| Wait::begin(&told));
+        if wait.look(&told)? {
+            break Ok(Exit::Done);
+        }
+        if Instant::now() >= until {
+            print::outln!("the time is over: {}", wait.missing());
+            break Ok(Exit::Found);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    client.close().await;
+    outcome
+}
+
+impl Wait {
+    fn begin(told: &Value) -> Self {
+        Self {
+            format: print::cell(told, "format"),
+            said: BTreeMap::new(),
+            refused: counts(&told["refused_unknown"]),
+            step: 0,
+        }
+    }
+
+    fn missing(&self) -> &'static str {
+        match self.step {
+            0 => {
+                "no request with this feed's key arrived; is the address right, does its name \
+                 resolve, is the port open, is TLS accepted, and does the shipper run?"
+            }
+            1 => "records came, and none of them could be decoded",
+            _ => "events came, and no rule in force is for such events",
+        }
+    }
+
+    /// Says what is new; whether the last step is done.
+    fn look(&mut self, told: &Value) -> Result<bool, Failure> {
+        let health = &told["health"];
+        let count = |name: &str| health[name].as_u64().unwrap_or_default();
+        if self.step == 0 {
+            self.refusals(told)?;
+        }
+        if self.step == 0 && count("records") > 0 {
+            self.step = 1;
+            let first = print::cell(health, "first_received");
+            print::outln!("connected and authenticated: the first record came at {first}");
+        }
+        if self.step == 1 && count("decoded") > 0 {
+            self.step = 2;
+            print::outln!(
+                "decoded: {} of {} records are events",
+                count("decoded"),
+                count("records")
+            );
+        }
+        let failed = count("failed");
+        if failed > 0 && self.say("failed", failed) {
+            let last = &health["failures"][0];
+            print::outln!(
+                "{failed} records could not be decoded as {}: {}",
+                safe(&self.format),
+                safe(&print::cell(last, "reason"))
+            );
+            print::outln!(
+                "  one begins: {}",
+                safe(&print::cell(last, "raw")).chars().take(200).collect::<String>()
+            );
+            print::outln!(
+                "  is {} what this source sends? `jacquemart format try` shows what a format makes of it",
+                safe(&self.format)
+            );
+        }
+        let lag = health["lag_ms"].as_i64().unwrap_or_default();
+        if lag.abs() > CLOCK_OFF_MS && self.say("clock", 1) {
+            let hours = lag.unsigned_abs() / 3_600_000;
+            let side = if lag > 0 { "before" } else { "after" };
+            print::outln!(
+                "the last event says it happened {hours} h {side} it came: is it an old one, or are \
+                 the source's clock and time zone right?"
+            );
+        }
+        if self.step == 2 && !health["first_usable"].is_null() {
+            let first = print::cell(health, "first_usable");
+            print::outln!("in use: the first event that rules can use came at {first}");
+            return Ok(true);
+        }
+        if self.step == 2 && self.say("unusable", 1) {
+            print::outln!(
+                "no event yet that a rule in force is for; `jacquemart rules coverage --format {}` \
+                 says which rules this format can feed",
+                safe(&self.format)
+            );
+        }
+        Ok(false)
+    }
+
+    /// What was turned away meanwhile: of this feed, and without anyone knowing whose it is.
+    fn refusals(&mut self, told: &Value) -> Result<(), Failure> {
+        for (reason, count) in counts(&told["health"]["refused"]) {
+            if self.say(&format!("own {reason}"), count) {
+                print::outln!("authenticated, but refused {count} times: {}", safe(&reason));
+            }
+        }
+        for (reason, count) in counts(&told["refused_unknown"]) {
+            let count = count - self.refused.get(&reason).copied().unwrap_or_default().min(count);
+            if count > 0 && self.say(&format!("any {reason}"), count) {
+                let hint = match reason.as_str() {
+                    "key-wrong" => "with a key that opens no feed: compare it, or `feed rotate` it",
+                    "key-missing" => "without a key: the shipper must send this feed's",
+                    _ => "before anyone knew whose they are",
+                };
+                print::outln!(
+                    "connected, but {count} requests were refused ({}), {hint}",
+                    safe(&reason)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is news: said for the first time, or tenfold since.
+    fn say(&mut self, what: &str, count: u64) -> bool {
+        let said = self.said.entry(what.to_owned()).or_default();
+        let is_news = *said == 0 || count >= said.saturating_mul(10);
+        if is_news {
+            *said = count;
+        }
+        is_news
+    }
+}

@@ -1,0 +1,126 @@
+//! Whether a feed is alive, through the running centre.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use support::{Centre, JACQUEMART, process_event};
+
+fn post(centre: &Centre, key: &str, body: String) -> u16 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("{}/ingest", centre.ingest);
+        let http = reqwest::Client::new();
+        http.post(url).bearer_auth(key).body(body).send().await.unwrap().status().as_u16()
+    })
+}
+
+/// `feed wait` on its way, with what it says line by line.
+struct Waiting {
+    child: std::process::Child,
+    lines: mpsc::Receiver<String>,
+    heard: Vec<String>,
+}
+
+impl Waiting {
+    fn begin(centre: &Centre, id: &str) -> Self {
+        let mut child = Command::new(JACQUEMART)
+            .args(["feed", "wait", id, "--timeout-s", "60", "--config"])
+            .arg(centre.path("jacquemart.toml"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { child, lines, heard: Vec::new() }
+    }
+
+    fn hears(&mut self, part: &str) {
+        while !self.heard.iter().any(|line| line.contains(part)) {
+            match self.lines.recv_timeout(Duration::from_secs(30)) {
+                Ok(line) => self.heard.push(line),
+                Err(_) => panic!("{part:?} is not said: {:?}", self.heard),
+            }
+        }
+    }
+
+    fn end(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+#[test]
+fn feed_wait_says_what_is_missing_until_an_event_is_of_use() {
+    let mut centre = Centre::new("");
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    let offline = centre.run(&["feed", "status"]);
+    assert_eq!(offline.status.code(), Some(4), "nobody knows while nothing runs");
+    centre.start();
+
+    let mut waiting = Waiting::begin(&centre, "dijon-pc");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(post(&centre, "jqf_wrong", "{}".to_owned()), 401);
+    waiting.hears("opens no feed");
+    // A record that is no event of this format, with the reason and how it begins.
+    assert_eq!(post(&centre, &key, "\"a line of another source\"".to_owned()), 200);
+    waiting.hears("connected and authenticated");
+    waiting.hears("could not be decoded as windows");
+    waiting.hears("a line of another source");
+    // An event by a clock that is years behind.
+    let mut old = process_event("PC-1", "whoami");
+    old["UtcTime"] = json!("2020-01-01 00:00:00.000");
+    assert_eq!(post(&centre, &key, old.to_string()), 200);
+    waiting.hears("decoded: 1 of 2");
+    waiting.hears("before it came");
+    waiting.hears("in use: the first event that rules can use");
+    assert_eq!(waiting.end(), 0);
+    assert_eq!(post(&centre, &key, process_event("PC-2", "whoami").to_string()), 200);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while centre.json(&["feed", "status", "dijon-pc"])["health"]["decoded"] != 2 {
+        assert!(std::time::Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    let told = centre.json(&["feed", "status", "dijon-pc"]);
+    let health = &told["health"];
+    assert_eq!(
+        (&health["records"], &health["decoded"], &health["failed"], &health["devices"]),
+        (&json!(3), &json!(2), &json!(1), &json!(2)),
+        "{told}"
+    );
+    assert!(health["failures"][0]["raw"].as_str().unwrap().contains("another source"));
+    assert_eq!(told["refused_unknown"]["key-wrong"], 1, "{told}");
+    let listed = centre.json(&["feed", "status"]);
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(1));
+    let printed = centre.run(&["feed", "status", "dijon-pc"]);
+    let text = String::from_utf8(printed.stdout).unwrap();
+    for part in ["records", "first that a rule can use", "a line of another source"] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    // Events that no rule is for.
+    let other = centre.onboard("chenove", "chenove-json", "json");
+    assert_eq!(post(&centre, &other, "{\"a\": 1}".to_owned()), 200);
+    let late = centre.run(&["feed", "wait", "chenove-json", "--timeout-s", "5"]);
+    assert_eq!(late.status.code(), Some(5));
+    let text = String::from_utf8(late.stdout).unwrap();
+    assert!(text.contains("rules coverage --format json"), "{text}");
+    assert!(text.contains("no rule in force is for such events"), "{text}");
+    // Nothing at all.
+    centre.onboard("talant", "talant-pc", "windows");
+    let late = centre.run(&["feed", "wait", "talant-pc", "--timeout-s", "1"]);
+    assert_eq!(late.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&late.stdout).contains("no request with this feed's key"));
+    assert_ne!(centre.json(&["feed", "status", "talant-pc"])["health"]["since"], Value::Null);
+    centre.stop();
+}
