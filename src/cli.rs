@@ -456,6 +456,10 @@ pub(crate) enum Feed {
     Rotate {
         /// The feed
         id: FeedId,
+        /// For how long the old key works too, in hours, so that shippers can change over; 720
+        /// at most
+        #[arg(long, default_value_t = 0, value_name = "HOURS")]
+        overlap_h: u64,
         #[command(flatten)]
         server: Server,
     },

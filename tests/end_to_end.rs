@@ -248,6 +248,31 @@ fn rotation_ends_the_old_key_at_once() {
 }
 
 #[test]
+fn with_an_overlap_both_keys_open_the_feed_for_a_while() {
+    let mut centre = Centre::new("");
+    let old = centre.onboard("dijon", "dijon-pc", "windows");
+    centre.start();
+    let rotated = centre.json(&["feed", "rotate", "dijon-pc", "--overlap-h", "1"]);
+    assert!(rotated["old_key_until"].is_string(), "{rotated}");
+    let new = rotated["key"].as_str().unwrap().to_owned();
+    eventually("the new key opening the feed", || {
+        (post(&centre, &new, "{}".to_owned()).0 == 200).then_some(())
+    });
+    assert_eq!(post(&centre, &old, "{}".to_owned()).0, 200);
+    // The next one takes the place of both.
+    let last = centre.json(&["feed", "rotate", "dijon-pc"])["key"].as_str().unwrap().to_owned();
+    eventually("the older keys being refused", || {
+        let statuses = [&old, &new].map(|key| post(&centre, key, "{}".to_owned()).0);
+        (statuses == [401, 401]).then_some(())
+    });
+    assert_eq!(post(&centre, &last, "{}".to_owned()).0, 200);
+    let much = centre.run(&["feed", "rotate", "dijon-pc", "--overlap-h", "9999"]);
+    assert!(!much.status.success());
+    assert!(String::from_utf8_lossy(&much.stderr).contains("30 days"), "{much:?}");
+    centre.stop();
+}
+
+#[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let mut centre = Centre::new("");
     centre.start();

@@ -9,9 +9,12 @@ use event::{CommuneId, Feed, FeedId, FormatName, Timestamp};
 use serde::Serialize;
 use store::{auth::Secret, db::DbError};
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{App, FeedHealth, ask::Ask, communes, nearest::hint, page, problem::Problem};
+
+/// For how long two keys may open a feed, in seconds.
+const OVERLAP_MAX_S: u64 = 30 * 86_400;
 
 /// What begins a feed's key.
 const KEY_PREFIX: &str = "jqf";
@@ -22,6 +25,9 @@ struct WithKey<'a> {
     #[serde(flatten)]
     feed: &'a Feed,
     key: &'a str,
+    /// Until when the key before opens the feed too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_key_until: Option<Timestamp>,
 }
 
 /// The feeds in scope, of one commune where `commune` is given.
@@ -74,17 +80,25 @@ pub(crate) async fn add(app: App, mut ask: Ask) -> Result<Response, Problem> {
     })?;
     (app.feeds_changed)();
     let location = format!("/api/v1/feeds/{}", feed.id);
-    let body = Json(WithKey { feed: &feed, key: key.reveal() });
+    let body = Json(WithKey { feed: &feed, key: key.reveal(), old_key_until: None });
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
-/// Gives a feed another key; the old one stops working.
-pub(crate) async fn rotate(app: App, ask: Ask) -> Result<Response, Problem> {
+/// Gives a feed another key; the old one stops working, at once or after `overlap_s`.
+pub(crate) async fn rotate(app: App, mut ask: Ask) -> Result<Response, Problem> {
     let feed = find(&app, &ask).await?;
+    let overlap_s: u64 = ask.fields.optional("overlap_s")?.unwrap_or(0);
+    if overlap_s > OVERLAP_MAX_S {
+        let reason = format!("overlap_s is {overlap_s}; it may be up to {OVERLAP_MAX_S} (30 days)");
+        return Err(Problem::content("#/overlap_s", reason));
+    }
+    let until = Timestamp::now().plus(Duration::from_secs(overlap_s));
+    let until = (overlap_s > 0).then_some(until);
     let key = draw()?;
-    app.db.rotate_feed_key(&feed.id, key.hash()).await.map_err(Problem::of_db)?;
+    app.db.rotate_feed_key(&feed.id, key.hash(), until).await.map_err(Problem::of_db)?;
     (app.feeds_changed)();
-    Ok(Json(WithKey { feed: &feed, key: key.reveal() }).into_response())
+    let body = WithKey { feed: &feed, key: key.reveal(), old_key_until: until };
+    Ok(Json(body).into_response())
 }
 
 async fn find(app: &App, ask: &Ask) -> Result<Feed, Problem> {

@@ -26,8 +26,8 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Reads `body` and refuses what is not in `known`. A route that knows no members takes an
-    /// empty body as well.
+    /// Reads `body` and refuses what is not in `known`. No body is an object without members:
+    /// where one is needed, its lack is said.
     pub(crate) async fn read(
         headers: &HeaderMap,
         body: Body,
@@ -43,7 +43,7 @@ impl Fields {
                 ));
             }
         };
-        if bytes.is_empty() && known.is_empty() {
+        if bytes.is_empty() {
             return Ok(Self::default());
         }
         require_json(headers)?;

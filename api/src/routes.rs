@@ -177,7 +177,8 @@ pub(crate) fn table() -> Vec<Route> {
             .body(&["id", "commune", "format", "name"]),
         Route::new(Method::GET, "/api/v1/feeds/{id}", Reader, feeds::get),
         Route::new(Method::GET, "/api/v1/feeds/{id}/health", Reader, feeds::health),
-        Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate).body(&[]),
+        Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate)
+            .body(&["overlap_s"]),
         Route::new(Method::GET, "/api/v1/tokens", Admin, tokens::list),
         Route::new(Method::POST, "/api/v1/tokens", Admin, tokens::add)
             .body(&["name", "role", "communes", "expires"]),

@@ -43,16 +43,18 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
             let timeout = std::time::Duration::from_secs(timeout_s);
             return feed_health::wait(global, &id, timeout, &server).await;
         }
-        Feed::Rotate { id, server } => {
+        Feed::Rotate { id, overlap_h, server } => {
             let client = connect(global, &server).await?;
             let path = format!("/api/v1/feeds/{id}/rotate");
-            let rotated = client.send(Method::POST, &path, json!({})).await?;
+            let rotated = client
+                .send(Method::POST, &path, json!({"overlap_s": overlap_h.saturating_mul(3_600)}))
+                .await?;
             client.close().await;
-            show_key(
-                global.output,
-                &format!("feed {id} has a new key; the old one no longer works"),
-                &rotated,
-            )?;
+            let old = match rotated["old_key_until"].as_str() {
+                Some(until) => format!("the old one works until {until}"),
+                None => "the old one no longer works".to_owned(),
+            };
+            show_key(global.output, &format!("feed {id} has a new key; {old}"), &rotated)?;
         }
     }
     Ok(Exit::Done)

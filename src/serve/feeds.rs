@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use event::{Feed, FeedId};
+use event::{Feed, FeedId, Timestamp};
 use ingest::Feeds;
 use store::{
     auth::{Secret, SecretHash},
-    db::{Database, DbError},
+    db::{Database, DbError, FeedKey},
 };
 
 /// A snapshot of the database's feeds, replaced as a whole when they change.
@@ -18,7 +18,8 @@ pub(crate) struct FeedTable {
 
 #[derive(Default)]
 struct Snapshot {
-    by_key: HashMap<SecretHash, Arc<Feed>>,
+    /// With until when the key opens the feed, where it was replaced.
+    by_key: HashMap<SecretHash, (Arc<Feed>, Option<Timestamp>)>,
     by_id: HashMap<FeedId, Arc<Feed>>,
 }
 
@@ -26,10 +27,10 @@ impl FeedTable {
     /// Reads the feeds anew.
     pub(crate) async fn refresh(&self, db: &dyn Database) -> Result<(), DbError> {
         let mut snapshot = Snapshot::default();
-        for (key, feed) in db.feed_keys().await? {
+        for FeedKey { hash, feed, until } in db.feed_keys().await? {
             let feed = Arc::new(feed);
             snapshot.by_id.insert(feed.id.clone(), Arc::clone(&feed));
-            snapshot.by_key.insert(key, feed);
+            snapshot.by_key.insert(hash, (feed, until));
         }
         self.snapshot.store(Arc::new(snapshot));
         Ok(())
@@ -38,7 +39,10 @@ impl FeedTable {
 
 impl Feeds for FeedTable {
     fn by_key(&self, key: &str) -> Option<Arc<Feed>> {
-        self.snapshot.load().by_key.get(&Secret::presented(key).hash()).cloned()
+        let snapshot = self.snapshot.load();
+        let (feed, until) = snapshot.by_key.get(&Secret::presented(key).hash())?;
+        let opens = until.is_none_or(|until| Timestamp::now() < until);
+        opens.then(|| Arc::clone(feed))
     }
 
     fn by_id(&self, id: &FeedId) -> Option<Arc<Feed>> {

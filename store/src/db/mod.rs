@@ -130,6 +130,17 @@ impl CursorName {
     }
 }
 
+/// A key's hash and the feed that it opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedKey {
+    /// Of the key.
+    pub hash: SecretHash,
+    /// What it opens.
+    pub feed: Feed,
+    /// Until when, where it was replaced.
+    pub until: Option<Timestamp>,
+}
+
 /// Incidents, communes, feeds, tokens and the catalog.
 ///
 /// Contract, checked on every backend by the suite in `contract`: each method is one
@@ -163,10 +174,17 @@ pub trait Database: Send + Sync + 'static {
     async fn feeds(&self, scope: &Scope) -> Result<Vec<Feed>, DbError>;
     /// One feed.
     async fn feed(&self, scope: &Scope, id: &FeedId) -> Result<Option<Feed>, DbError>;
-    /// Replaces a feed's key; the old one stops working.
-    async fn rotate_feed_key(&self, id: &FeedId, key: SecretHash) -> Result<(), DbError>;
-    /// Every feed with its key's hash, for the collectors, which answer before any scope.
-    async fn feed_keys(&self) -> Result<Vec<(SecretHash, Feed)>, DbError>;
+    /// Replaces a feed's key, which no feed has or had last. The one it replaces still opens the
+    /// feed until `old_until`, where that is given; one before it opens it no more.
+    async fn rotate_feed_key(
+        &self,
+        id: &FeedId,
+        key: SecretHash,
+        old_until: Option<Timestamp>,
+    ) -> Result<(), DbError>;
+    /// Every feed with its keys' hashes, for the collectors, which answer before any scope: by
+    /// feed, the old one after the new one.
+    async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError>;
 
     // Incidents.
 

@@ -1,8 +1,12 @@
 //! Communes and feeds.
 
 use super::{Fixture, add_communes, at, commune, feed};
-use crate::{Scope, auth::Secret, db::DbError};
-use event::{Commune, FeedId};
+use crate::{
+    Scope,
+    auth::Secret,
+    db::{DbError, FeedKey},
+};
+use event::{Commune, FeedId, Timestamp};
 
 /// Communes are listed by id, each once.
 pub async fn communes_are_kept<F: Fixture>() {
@@ -42,22 +46,43 @@ pub async fn feeds_are_kept<F: Fixture>() {
     assert_eq!(none, None);
 }
 
-/// A rotated key replaces the old one.
+/// A rotated key replaces the old one, which may go on opening the feed for a while.
 pub async fn keys_rotate<F: Fixture>() {
     let fixture = F::fresh().await;
     let db = fixture.open().await;
     add_communes(&db, &["dijon"]).await;
-    let keys: Vec<_> = (0..3).map(|_| Secret::generate("jqf").unwrap().hash()).collect();
+    let keys: Vec<_> = (0..4).map(|_| Secret::generate("jqf").unwrap().hash()).collect();
+    let of = |id: &str, key: usize, until: Option<Timestamp>| FeedKey {
+        hash: keys[key],
+        feed: feed(id, "dijon"),
+        until,
+    };
+    let a = FeedId::new("a").unwrap();
     db.add_feed(feed("a", "dijon"), keys[0]).await.unwrap();
     db.add_feed(feed("b", "dijon"), keys[1]).await.unwrap();
-    db.rotate_feed_key(&FeedId::new("a").unwrap(), keys[2]).await.unwrap();
-    let expected = vec![(keys[2], feed("a", "dijon")), (keys[1], feed("b", "dijon"))];
+    db.rotate_feed_key(&a, keys[2], None).await.unwrap();
+    let expected = vec![of("a", 2, None), of("b", 1, None)];
     assert_eq!(db.feed_keys().await.unwrap(), expected);
-    let taken = db.rotate_feed_key(&FeedId::new("a").unwrap(), keys[1]).await;
+    let taken = db.rotate_feed_key(&a, keys[1], None).await;
     assert!(matches!(taken, Err(DbError::Refused(_))), "{taken:?}");
-    let absent = db.rotate_feed_key(&FeedId::new("c").unwrap(), keys[0]).await;
+    let absent = db.rotate_feed_key(&FeedId::new("c").unwrap(), keys[0], None).await;
     assert!(matches!(absent, Err(DbError::Missing { what: "feed", .. })), "{absent:?}");
     assert_eq!(db.feed_keys().await.unwrap(), expected);
+
+    db.rotate_feed_key(&a, keys[3], Some(at(7))).await.unwrap();
+    let both = vec![of("a", 3, None), of("a", 2, Some(at(7))), of("b", 1, None)];
+    assert_eq!(db.feed_keys().await.unwrap(), both);
+    // Nobody gets a key that another feed still goes by.
+    let b = FeedId::new("b").unwrap();
+    let taken = db.rotate_feed_key(&b, keys[2], None).await;
+    assert!(matches!(taken, Err(DbError::Refused(_))), "{taken:?}");
+    let taken = db.add_feed(feed("c", "dijon"), keys[2]).await;
+    assert!(matches!(taken, Err(DbError::Refused(_))), "{taken:?}");
+    assert_eq!(db.feed_keys().await.unwrap(), both);
+    // The one before the last opens nothing any more.
+    db.rotate_feed_key(&a, keys[0], Some(at(9))).await.unwrap();
+    let both = vec![of("a", 0, None), of("a", 3, Some(at(9))), of("b", 1, None)];
+    assert_eq!(db.feed_keys().await.unwrap(), both);
 }
 
 /// Names are for people: not empty, not endless, no control characters.

@@ -1,15 +1,15 @@
 //! Feeds and the hashes of their keys.
 
-use event::{Feed, FeedId};
+use event::{Feed, FeedId, Timestamp};
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::{
-    super::DbError,
+    super::{DbError, FeedKey},
     sql::{Filter, is_foreign_key_violation, is_unique_violation, slug, time},
 };
 use crate::{Scope, auth::SecretHash};
 
-const COLUMNS: &str = "id, commune, format, name, created, key_hash";
+const COLUMNS: &str = "id, commune, format, name, created, key_hash, old_key_hash, old_key_until";
 
 pub(super) fn add(db: &Connection, feed: &Feed, key: SecretHash) -> Result<(), DbError> {
     let id = || feed.id.to_string();
@@ -18,6 +18,9 @@ pub(super) fn add(db: &Connection, feed: &Feed, key: SecretHash) -> Result<(), D
         .query_row([feed.id.as_str()], |row| row.get(0))?;
     if known {
         return Err(DbError::Exists { what: "feed", id: id() });
+    }
+    if was_one(db, key)? {
+        return Err(taken());
     }
     let added = db
         .prepare_cached(
@@ -56,30 +59,58 @@ pub(super) fn get(db: &Connection, scope: &Scope, id: &FeedId) -> Result<Option<
         .transpose()
 }
 
-pub(super) fn rotate_key(db: &Connection, id: &FeedId, key: SecretHash) -> Result<(), DbError> {
+pub(super) fn rotate_key(
+    db: &Connection,
+    id: &FeedId,
+    key: SecretHash,
+    old_until: Option<Timestamp>,
+) -> Result<(), DbError> {
+    if was_one(db, key)? {
+        return Err(taken());
+    }
     let rotated = db
-        .prepare_cached("UPDATE feed SET key_hash = ? WHERE id = ?")?
-        .execute(params![key.0, id.as_str()]);
+        .prepare_cached(
+            "UPDATE feed SET old_key_hash = iif(?2 IS NULL, NULL, key_hash), old_key_until = ?2,
+             key_hash = ?1 WHERE id = ?3",
+        )?
+        .execute(params![key.0, old_until.map(Timestamp::as_nanos), id.as_str()]);
     match changed_key(rotated)? {
         0 => Err(DbError::Missing { what: "feed", id: id.to_string() }),
         _ => Ok(()),
     }
 }
 
+/// Whether it is a feed's old key. Between the two columns no index keeps keys apart.
+fn was_one(db: &Connection, key: SecretHash) -> Result<bool, DbError> {
+    Ok(db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM feed WHERE old_key_hash = ?)")?
+        .query_row([key.0], |row| row.get(0))?)
+}
+
+fn taken() -> DbError {
+    DbError::Refused("another feed has that key; draw a new one".to_owned())
+}
+
 /// A key names its feed, so two feeds cannot share one.
 fn changed_key(result: rusqlite::Result<usize>) -> Result<usize, DbError> {
     match result {
-        Err(error) if is_unique_violation(&error) => {
-            Err(DbError::Refused("another feed has that key; draw a new one".to_owned()))
-        }
+        Err(error) if is_unique_violation(&error) => Err(taken()),
         result => Ok(result?),
     }
 }
 
-pub(super) fn keys(db: &Connection) -> Result<Vec<(SecretHash, Feed)>, DbError> {
-    db.prepare_cached(&format!("SELECT {COLUMNS} FROM feed ORDER BY id"))?
-        .query_and_then([], |row| Ok((SecretHash(row.get(5)?), feed(row)?)))?
-        .collect()
+pub(super) fn keys(db: &Connection) -> Result<Vec<FeedKey>, DbError> {
+    let mut keys = Vec::new();
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM feed ORDER BY id"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let feed = feed(row)?;
+        keys.push(FeedKey { hash: SecretHash(row.get(5)?), feed: feed.clone(), until: None });
+        if let (Some(hash), Some(until)) = (row.get(6)?, row.get::<_, Option<i64>>(7)?) {
+            keys.push(FeedKey { hash: SecretHash(hash), feed, until: Some(time(until)) });
+        }
+    }
+    Ok(keys)
 }
 
 fn feed(row: &Row<'_>) -> Result<Feed, DbError> {

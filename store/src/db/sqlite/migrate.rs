@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_base.sql"),
     include_str!("migrations/0002_rules.sql"),
     include_str!("migrations/0003_correlations.sql"),
+    include_str!("migrations/0004_old_keys.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use event::{BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Timestamp};
 
 use super::{
-    Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, Incident,
-    IncidentChange, IncidentQuery, NewChoice, NewException, Page, Position, Publication, Raised,
-    RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion,
-    SplitMeta, TimelineEntry,
+    Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, FeedKey,
+    Incident, IncidentChange, IncidentQuery, NewChoice, NewException, Page, Position, Publication,
+    Raised, RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText,
+    RuleVersion, SplitMeta, TimelineEntry,
 };
 use crate::{
     Scope,
@@ -100,12 +100,17 @@ impl Database for Sqlite {
         self.pool.read(move |tx| feeds::get(tx, &scope, &id)).await
     }
 
-    async fn rotate_feed_key(&self, id: &FeedId, key: SecretHash) -> Result<(), DbError> {
+    async fn rotate_feed_key(
+        &self,
+        id: &FeedId,
+        key: SecretHash,
+        old_until: Option<Timestamp>,
+    ) -> Result<(), DbError> {
         let id = id.clone();
-        self.pool.write(move |tx| feeds::rotate_key(tx, &id, key)).await
+        self.pool.write(move |tx| feeds::rotate_key(tx, &id, key, old_until)).await
     }
 
-    async fn feed_keys(&self) -> Result<Vec<(SecretHash, Feed)>, DbError> {
+    async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError> {
         self.pool.read(feeds::keys).await
     }
 
