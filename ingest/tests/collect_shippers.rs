@@ -427,3 +427,82 @@ async fn opentelemetrys_logs_are_taken_and_what_is_not_is_counted() {
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-protobuf"));
     assert_eq!(door.bus.raws().len(), 4);
 }
+
+/// The shared corpora; says so where they are absent.
+fn corpora(test: &str) -> Option<std::path::PathBuf> {
+    let folder = std::env::var_os("JACQUEMART_CORPORA").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
+        Into::into,
+    );
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: {test}: no corpora at {} (set JACQUEMART_CORPORA)", folder.display());
+    None
+}
+
+fn event_files(folder: &std::path::Path, into: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            event_files(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "evtx") {
+            into.push(path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_windows_event_file_gives_the_records_that_replay_finds_in_it() {
+    let Some(corpora) = corpora("a_windows_event_file_gives_the_records_that_replay_finds_in_it")
+    else {
+        return;
+    };
+    let mut files = Vec::new();
+    event_files(&corpora.join("sigmahq/regression_data"), &mut files);
+    assert!(files.len() >= 90, "{}", files.len());
+    let door = open(HttpLimits::default()).await;
+    for (number, file) in files.iter().enumerate() {
+        door.bus.payloads.lock().unwrap().clear();
+        let (bytes, headers) = match (std::fs::read(file).unwrap(), number % 2) {
+            (bytes, 0) => (bytes, dijon()),
+            (bytes, _) => (gzip(&bytes), format!("{}Content-Encoding: gzip\r\n", dijon())),
+        };
+        let answer = door.ask("POST /ingest", &headers, bytes).await;
+        assert_eq!(answer.status, 200, "{}: {answer:?}", file.display());
+        let meant: Vec<String> = ingest::capture::Capture::open(file)
+            .unwrap()
+            .map(|record| String::from_utf8(record.unwrap().raw.to_vec()).unwrap())
+            .collect();
+        assert!(!meant.is_empty());
+        assert_eq!(door.bus.raws(), meant, "{}", file.display());
+    }
+    // A file that was damaged in the middle: what can be read of it is taken.
+    let count = |file: &std::path::Path| ingest::capture::Capture::open(file).unwrap().count();
+    let file = files.iter().max_by_key(|file| count(file)).unwrap();
+    let whole = std::fs::read(file).unwrap();
+    let mut damaged = whole.clone();
+    let records = count(file);
+    assert!(records > 2, "{}", file.display());
+    // Behind the chunk's own tables and the first record.
+    let first = 4_096 + 512;
+    let size = u32::from_le_bytes(whole[first + 4..first + 8].try_into().unwrap()) as usize;
+    damaged[first + size + 24..first + size + 60].fill(0xff);
+    door.bus.payloads.lock().unwrap().clear();
+    let answer = door.ask("POST /ingest", &dijon(), damaged).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.json()["rejected_count"].as_u64().unwrap() >= 1, "{answer:?}");
+    assert!(!door.bus.raws().is_empty() && door.bus.raws().len() < records);
+}
+
+#[tokio::test]
+async fn what_only_begins_like_an_event_file_is_refused() {
+    let door = open(HttpLimits::default()).await;
+    let long = [b"ElfFile\0".as_slice(), &[0xff; 70_000]].concat();
+    for body in [b"ElfFile\0".as_slice(), b"ElfFile\0 and nothing else", &long] {
+        let answer = door.ask("POST /ingest", &dijon(), body).await;
+        assert!(matches!(answer.status, 400 | 422), "{answer:?}");
+        assert!(answer.json()["detail"].is_string());
+    }
+    assert_eq!(door.bus.raws(), Vec::<String>::new());
+}

@@ -35,10 +35,9 @@ impl Records {
             place: Place::Chunk(0),
             reason: reason(&error),
         })?;
-        let settings = Arc::new(ParserSettings::new().indent(false).num_threads(1));
         Ok(Self {
             chunks: parser.into_chunks(),
-            settings,
+            settings: settings(),
             file,
             progress,
             chunk: 0,
@@ -51,35 +50,50 @@ impl Records {
     }
 
     fn read(&mut self, chunk: &mut EvtxChunkData) {
-        let place = Place::Chunk(self.chunk);
-        let mut chunk = match chunk.parse(self.settings.clone()) {
-            Ok(chunk) => chunk,
-            Err(error) => {
-                let error = self.failed(place, &error);
-                return self.ready.push_back(Err(error));
+        let here = Place::Chunk(self.chunk);
+        let file = &self.file;
+        self.ready.extend(records_of(chunk, &self.settings).into_iter().map(|read| match read {
+            Ok((number, json)) => Ok(CaptureRecord { raw: Bytes::from(json), number }),
+            Err((record, reason)) => {
+                let place = record.map_or(here, Place::Record);
+                Err(CaptureError::Evtx { file: file.clone(), place, reason })
             }
-        };
-        for record in chunk.iter() {
-            let read = match record {
-                Ok(record) => {
-                    let id = record.event_record_id;
-                    match record.into_json() {
-                        Ok(json) => Ok(CaptureRecord { raw: Bytes::from(json.data), number: id }),
-                        Err(error) => Err(self.failed(Place::Record(id), &error)),
-                    }
-                }
-                Err(EvtxError::FailedToParseRecord { record_id, source }) => {
-                    Err(self.failed(Place::Record(record_id), &*source))
-                }
-                Err(error) => Err(self.failed(place, &error)),
-            };
-            self.ready.push_back(read);
-        }
+        }));
     }
 }
 
+/// What reading a record gave: its number and JSON, or the number, where it is known, and why not.
+pub(crate) type Read = Result<(u64, String), (Option<u64>, String)>;
+
+/// How files are read: one record a line.
+pub(crate) fn settings() -> Arc<ParserSettings> {
+    Arc::new(ParserSettings::new().indent(false).num_threads(1))
+}
+
+/// The records of a chunk; where it cannot be read at all, one error.
+pub(crate) fn records_of(chunk: &mut EvtxChunkData, settings: &Arc<ParserSettings>) -> Vec<Read> {
+    let mut chunk = match chunk.parse(Arc::clone(settings)) {
+        Ok(chunk) => chunk,
+        Err(error) => return vec![Err((None, reason(&error)))],
+    };
+    chunk
+        .iter()
+        .map(|record| match record {
+            Ok(record) => {
+                let id = record.event_record_id;
+                let json = record.into_json().map_err(|error| (Some(id), reason(&error)))?;
+                Ok((id, json.data))
+            }
+            Err(EvtxError::FailedToParseRecord { record_id, source }) => {
+                Err((Some(record_id), reason(&*source)))
+            }
+            Err(error) => Err((None, reason(&error))),
+        })
+        .collect()
+}
+
 /// An error with its causes, which say more.
-fn reason(error: &dyn std::error::Error) -> String {
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -7,7 +7,7 @@
 //!
 //! Memory holds one record of at most `record_bytes_max`, or one EVTX chunk of 64 KiB.
 
-mod evtx;
+pub(crate) mod evtx;
 mod lines;
 mod source;
 mod values;

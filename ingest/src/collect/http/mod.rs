@@ -7,7 +7,8 @@
 //!
 //! The body is NDJSON, a JSON array or single
 //! objects, told apart by content ([`split`]), plain or with `Content-Encoding` gzip or zstd.
-//! Each well-formed JSON value is one record, its bytes exactly as sent.
+//! Each well-formed JSON value is one record, its bytes exactly as sent. A Windows event file
+//! (`.evtx`), told by how it begins, is taken too: each of its records as JSON.
 //!
 //! | status | when | what is on the bus |
 //! |---|---|---|
@@ -128,6 +129,10 @@ impl Split for Whole {
     type Notes = ();
 
     fn split(&self, body: &[u8], limits: SplitLimits) -> Result<Found<()>, Unsplittable> {
+        if body.starts_with(split::evtx::MAGIC) {
+            let (pieces, text) = split::evtx::split(body, limits)?;
+            return Ok(Found { pieces, text: Some(text), notes: () });
+        }
         Ok(Found { pieces: split::split(body, limits)?, text: None, notes: () })
     }
 }

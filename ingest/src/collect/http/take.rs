@@ -62,7 +62,7 @@ pub(super) trait Split: Clone + Send + Sync + 'static {
 pub(super) struct Found<N> {
     /// Where they are.
     pub(super) pieces: Pieces,
-    /// What they are in, never longer than the body; `None` where it is the body itself.
+    /// What they are in, never longer than the body but for event files; `None` where it is the body itself.
     pub(super) text: Option<Vec<u8>>,
     /// See [`Split::Notes`].
     pub(super) notes: N,
@@ -118,11 +118,12 @@ fn unpack_now<S: Split>(
             Unsplittable::Shape(reason) => Refusal::Shape(reason),
         })?;
     // For a moment both are there: less than what is being read is worth counting for.
+    let grown = text.as_ref().map_or(0, |text| text.len().saturating_sub(body.len()));
     let body = text.unwrap_or(body);
     // One append's worth is encoded at a time, so that is all that the copies ever take.
     let contexts: usize =
         pieces.good.iter().filter_map(|piece| piece.context.as_ref()).map(|one| one.bytes()).sum();
-    let overhead = pieces.good.len() * RECORD_OVERHEAD_BYTES + contexts;
+    let overhead = pieces.good.len() * RECORD_OVERHEAD_BYTES + contexts + grown;
     if !admitted.try_grow(body.len().min(limits.append_bytes_max) + overhead) {
         return Err(Refusal::Busy { retry: limits.busy_retry_after });
     }

@@ -13,6 +13,7 @@
 
 mod array;
 mod check;
+pub(super) mod evtx;
 #[cfg(test)]
 mod tests;
 mod values;
