@@ -68,8 +68,10 @@ fn show_key(output: Output, what: &str, answer: &Value) -> Result<(), Failure> {
             print::outln!("{what}");
             print::outln!("its key, shown this once:\n\n  {key}\n");
             print::outln!(
-                "a first event:\n\n  curl -H 'Authorization: Bearer {key}' --data-binary @events.ndjson http://127.0.0.1:7080/ingest"
+                "a first event:\n\n  curl -H 'Authorization: Bearer {key}' --data-binary @events.ndjson http://127.0.0.1:7080/ingest\n"
             );
+            let id = print::cell(answer, "id");
+            print::outln!("and whether it arrives and is of use:\n\n  jacquemart feed wait {id}");
         }
     }
     Ok(())
