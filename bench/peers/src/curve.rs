@@ -21,6 +21,8 @@ pub(crate) struct Point {
     compile_s: f64,
     memory_bytes: i64,
     micros: Spread,
+    /// Rules that are evaluated, an event.
+    evaluated: f64,
     matches: usize,
 }
 
@@ -53,15 +55,30 @@ pub(crate) fn measure(rules: &[(Rule, String)], events: &[Prepared], rounds: usi
             times[place].push(took.cpu * 1e6 / events.len().max(1) as f64);
         }
     }
+    let evaluated: Vec<f64> = engines
+        .iter()
+        .map(|(.., engine)| {
+            let mut scratch = Scratch::new();
+            let count: usize = events
+                .iter()
+                .map(|event| engine.candidates(&event.event, &mut scratch).len())
+                .sum();
+            #[expect(clippy::cast_precision_loss, reason = "for people")]
+            let each = count as f64 / events.len().max(1) as f64;
+            each
+        })
+        .collect();
     engines
         .iter()
         .zip(times)
+        .zip(evaluated)
         .zip(found)
-        .map(|(((rules, compile_s, memory_bytes, _), times), matches)| Point {
+        .map(|((((rules, compile_s, memory_bytes, _), times), evaluated), matches)| Point {
             rules: *rules,
             compile_s: *compile_s,
             memory_bytes: *memory_bytes,
             micros: Spread::of(times),
+            evaluated,
             matches,
         })
         .collect()
@@ -94,7 +111,8 @@ pub(crate) fn to_json(points: &[Point]) -> Value {
         .iter()
         .map(|p| {
             json!({"rules": p.rules, "compile_s": p.compile_s, "memory_bytes": p.memory_bytes,
-                   "micros_per_event": p.micros.to_json(), "matches": p.matches})
+                   "micros_per_event": p.micros.to_json(), "evaluated_per_event": p.evaluated,
+                   "matches": p.matches})
         })
         .collect()
 }
@@ -102,18 +120,19 @@ pub(crate) fn to_json(points: &[Point]) -> Value {
 pub(crate) fn print(points: &[Point]) {
     println!("\nCost by number of rules, matching alone, one thread:");
     println!(
-        "  {:>7}  {:>9}  {:>9}  {:>26}  {:>8}",
-        "rules", "compile", "memory", "µs an event (spread)", "matches"
+        "  {:>7}  {:>9}  {:>9}  {:>26}  {:>9}  {:>8}",
+        "rules", "compile", "memory", "µs an event (spread)", "evaluated", "matches"
     );
     for p in points {
         println!(
-            "  {:>7}  {:>7.2} s  {:>5.1} MiB  {:>8.2} ({:.2} to {:.2})  {:>8}",
+            "  {:>7}  {:>7.2} s  {:>5.1} MiB  {:>8.2} ({:.2} to {:.2})  {:>9.2}  {:>8}",
             p.rules,
             p.compile_s,
             mib(p.memory_bytes),
             p.micros.median,
             p.micros.min,
             p.micros.max,
+            p.evaluated,
             p.matches
         );
     }
