@@ -176,9 +176,29 @@ const WORDS: &[(&str, u8)] = &[
     ("msi", 2),
 ];
 
-/// Whole values that many events have.
-const VALUES: &[&str] =
-    &["", "-", "0", "1", "2", "3", "4", "true", "false", "0x0", "system", "high", "medium", "low"];
+/// Whole values that many events have; the kinds of objects that Windows audits among them.
+const VALUES: &[&str] = &[
+    "",
+    "-",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "true",
+    "false",
+    "0x0",
+    "system",
+    "high",
+    "medium",
+    "low",
+    "key",
+    "file",
+    "process",
+    "token",
+    "section",
+    "directory",
+];
 
 /// What names of files end in that might be taken for domains.
 const FILES: &[&str] = &[
@@ -196,6 +216,13 @@ fn is_local(network: &str) -> bool {
         .and_then(|(_, bits)| bits.parse::<u8>().ok())
         .is_some_and(|bits| bits < 8);
     is_short || LOCAL.iter().any(|begin| network.starts_with(begin))
+}
+
+/// Whether it is a number in hexadecimal that means bits or a code rather than an address.
+fn is_mask(text: &str) -> bool {
+    text.strip_prefix("0x").is_some_and(|digits| {
+        digits.len() <= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// Whether the text names a domain, or the end of one, rather than a file.
@@ -223,6 +250,8 @@ pub(super) fn frequency(fields: &[FieldId], kind: Kind, text: &str) -> f64 {
         // Truth values come in two kinds.
         Kind::Whole if matches!(text, "true" | "false") => 0.5,
         Kind::Whole if VALUES.contains(&text) => 0.25,
+        // Masks of rights, flags and codes: a field of them has a few dozen values.
+        Kind::Whole if is_mask(text) => 0.06,
         // Of all the domains that there are, one.
         Kind::Whole | Kind::Suffix if is_domain(text) => 0.002,
         Kind::Whole => rarest_word(text).max(0.01) * 0.3,
