@@ -286,8 +286,9 @@ fn is_whole(answer: &[u8]) -> bool {
 }
 
 fn parse(answer: &[u8]) -> Option<Answer> {
-    let text = std::str::from_utf8(answer).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
+    // A body may be binary; then its text shows what it can.
+    let at = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let (head, body) = (std::str::from_utf8(&answer[..at]).ok()?, &answer[at + 4..]);
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers: HashMap<String, String> = lines
@@ -295,7 +296,8 @@ fn parse(answer: &[u8]) -> Option<Answer> {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let len: usize = headers.get("content-length").map_or(0, |len| len.parse().unwrap());
-    (body.len() >= len).then(|| Answer { status, headers, body: body[..len].to_owned() })
+    let body = body.get(..len)?;
+    Some(Answer { status, headers, body: String::from_utf8_lossy(body).into_owned() })
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
