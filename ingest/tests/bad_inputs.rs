@@ -88,7 +88,7 @@ fn json_cases() -> Vec<Case> {
     let deep = "[".repeat(10_000);
     let closed = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let keys: String = (0..100_000).map(|n| format!("\"k{n}\":1,")).collect();
-    let keys = format!("{{{}\"z\":1}}", keys);
+    let keys = format!("{{{keys}\"z\":1}}");
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(10 << 20));
     vec![
         case("nothing", PLAIN, "", 200, 0),
