@@ -304,6 +304,12 @@ fn explain_says_what_a_correlation_sees_and_how_near_it_came() {
     assert_eq!(told["fired"][0]["event"], 1, "the one that completed it: {told}");
     assert!(text.contains("fires at event 1, 2026-03-02T08:04:00"), "{text}");
     assert_eq!(told["groups"][0]["matches"]["A shell from the tool"], 3, "{told}");
+    // A file with both has both explained.
+    place.write("rules/both.yml", &format!("{}---\n{}", rule(), correlation()));
+    let args = ["rules", "explain", "rules/both.yml", "events.ndjson", "--format", "windows"];
+    let told = place.json(&args, 5);
+    assert_eq!(told["explanations"].as_array().unwrap().len(), full.len(), "{told}");
+    assert_eq!(told["correlations"][0]["fires"], true, "{told}");
 }
 
 #[test]

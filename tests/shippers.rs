@@ -44,15 +44,23 @@ fn wait_for(centre: &Centre, query: &str, count: usize) {
     }
 }
 
-#[test]
-fn elasticsearchs_python_client_delivers() {
-    let installed = Command::new(python()).args(["-c", "import elasticsearch"]).output();
-    if !installed.is_ok_and(|output| output.status.success()) {
+/// Whether Python has a client's module; says how to get it where it has not.
+fn python_has(test: &str, module: &str, packages: &str) -> bool {
+    let output = Command::new(python()).args(["-c", &format!("import {module}")]).output();
+    let has = output.is_ok_and(|output| output.status.success());
+    if !has {
         eprintln!(
-            "skipped: elasticsearchs_python_client_delivers: {} has no module elasticsearch \
-             (python3 -m venv V && V/bin/pip install elasticsearch, then TEST_PYTHON=V/bin/python)",
+            "skipped: {test}: {} has no module {module} (python3 -m venv V && V/bin/pip install \
+             {packages}, then TEST_PYTHON=V/bin/python)",
             python()
         );
+    }
+    has
+}
+
+#[test]
+fn elasticsearchs_python_client_delivers() {
+    if !python_has("elasticsearchs_python_client_delivers", "elasticsearch", "elasticsearch") {
         return;
     }
     let mut centre = Centre::new("");
@@ -70,13 +78,7 @@ fn elasticsearchs_python_client_delivers() {
 
 #[test]
 fn splunks_python_handler_delivers() {
-    let installed = Command::new(python()).args(["-c", "import splunk_hec_handler"]).output();
-    if !installed.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: splunks_python_handler_delivers: {} has no module splunk_hec_handler \
-             (python3 -m venv V && V/bin/pip install splunk-hec-handler, then TEST_PYTHON=V/bin/python)",
-            python()
-        );
+    if !python_has("splunks_python_handler_delivers", "splunk_hec_handler", "splunk-hec-handler") {
         return;
     }
     let mut centre = Centre::new("");
@@ -102,15 +104,12 @@ fn splunks_python_handler_delivers() {
 
 #[test]
 fn opentelemetrys_exporter_delivers() {
-    let module = "opentelemetry.exporter.otlp.proto.http";
-    let installed = Command::new(python()).args(["-c", &format!("import {module}")]).output();
-    if !installed.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: opentelemetrys_exporter_delivers: {} has no module {module} (python3 -m venv \
-             V && V/bin/pip install opentelemetry-exporter-otlp-proto-http opentelemetry-sdk, then \
-             TEST_PYTHON=V/bin/python)",
-            python()
-        );
+    let packages = "opentelemetry-exporter-otlp-proto-http opentelemetry-sdk";
+    if !python_has(
+        "opentelemetrys_exporter_delivers",
+        "opentelemetry.exporter.otlp.proto.http",
+        packages,
+    ) {
         return;
     }
     let mut centre = Centre::new("");

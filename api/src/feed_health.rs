@@ -39,7 +39,7 @@ pub struct FeedHealth {
     /// Records that could not be decoded; they are kept and found as `event.kind:pipeline_error`.
     pub failed: u64,
     /// The last of these.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FeedFailure>,
     /// The latest time that an event says of itself.
     pub last_event: Option<Timestamp>,
     /// How long after its own time the last event came; negative where its clock is ahead.
@@ -52,7 +52,7 @@ pub struct FeedHealth {
 
 /// A record that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Failure {
+pub struct FeedFailure {
     /// When it came.
     pub received: Timestamp,
     /// Why it is no event.

@@ -38,7 +38,7 @@ use prometheus::Registry;
 use store::{db::Database, hunt::Hunt};
 
 pub use auth::LocalOperator;
-pub use feed_health::{Failure, FeedHealth, FeedWatch};
+pub use feed_health::{FeedFailure, FeedHealth, FeedWatch};
 pub use health::{Check, Health};
 pub use indicators::{IndicatorAnswer, IndicatorSource, Indicators};
 pub use metrics::RequestMetrics;

@@ -4,57 +4,14 @@
 mod collect_support;
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use collect_support::*;
-use ingest::{
-    bus::Bus,
-    collect::{
-        Admission,
-        http::{HttpDoor, HttpLimits, router, serve},
-    },
-};
+use ingest::{bus::Bus, collect::http::HttpLimits};
 use serde_json::json;
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
-use tokio_util::sync::CancellationToken;
-
-struct Door {
-    address: SocketAddr,
-    bus: Arc<MemoryBus>,
-    meter: Arc<MemoryMeter>,
-    admission: Admission,
-    cancel: CancellationToken,
-    served: JoinHandle<()>,
-}
-
-async fn open(limits: HttpLimits) -> Door {
-    open_with(limits, 64 << 20).await
-}
-
-async fn open_with(limits: HttpLimits, in_flight_bytes_max: usize) -> Door {
-    let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
-    let admission = Admission::new(in_flight_bytes_max);
-    let door = HttpDoor {
-        bus: bus.clone(),
-        feeds: Arc::new(MemoryFeeds::default()),
-        admission: admission.clone(),
-        limits: limits.clone(),
-        metrics: meter.clone(),
-        elastic_version: Default::default(),
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let cancel = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, router(door), None, limits, cancel.clone()));
-    Door { address, bus, meter, admission, cancel, served }
-}
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 impl Door {
     async fn send(&self, headers: &str, body: impl AsRef<[u8]>) -> Answer {

@@ -4,48 +4,16 @@
 
 mod collect_support;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::atomic::Ordering;
 
 use collect_support::*;
 use event::EventId;
-use ingest::{
-    bus::Bus,
-    collect::{
-        Admission,
-        http::{HttpDoor, HttpLimits, router, serve},
-    },
-};
+use ingest::{bus::Bus, collect::http::HttpLimits};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
-
-struct Door {
-    address: SocketAddr,
-    bus: Arc<MemoryBus>,
-    meter: Arc<MemoryMeter>,
-}
-
-async fn open(limits: HttpLimits) -> Door {
-    let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
-    let door = HttpDoor {
-        bus: bus.clone(),
-        feeds: Arc::new(MemoryFeeds::default()),
-        admission: Admission::new(64 << 20),
-        limits: limits.clone(),
-        metrics: meter.clone(),
-        elastic_version: "9.1.4".parse().unwrap(),
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, router(door), None, limits, CancellationToken::new()));
-    Door { address, bus, meter }
-}
 
 impl Door {
     async fn ask(&self, line: &str, headers: &str, body: impl AsRef<[u8]>) -> Answer {

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use api::{Failure, FeedHealth};
+use api::{FeedFailure, FeedHealth};
 use detect::Ruleset;
 use event::{Event, Feed, FeedId, Timestamp, fields};
 
@@ -33,7 +33,7 @@ struct Watched {
     health: FeedHealth,
     /// Records by minute since 1970, the newest last.
     minutes: VecDeque<(i64, u64)>,
-    failures: VecDeque<Failure>,
+    failures: VecDeque<FeedFailure>,
     refused: BTreeMap<&'static str, u64>,
     /// Digests of names.
     devices: HashSet<u64>,
@@ -66,7 +66,7 @@ impl Watched {
             if self.failures.len() == FAILURES_MAX {
                 self.failures.pop_front();
             }
-            self.failures.push_back(Failure {
+            self.failures.push_back(FeedFailure {
                 received: event.received(),
                 reason: event.get_str(fields::ERROR_MESSAGE).unwrap_or_default().to_owned(),
                 raw: event.original_text().chars().take(RAW_CHARS_MAX).collect(),

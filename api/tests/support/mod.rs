@@ -40,7 +40,7 @@ struct OneFailure;
 
 impl api::FeedWatch for OneFailure {
     fn of(&self, feed: &FeedId) -> api::FeedHealth {
-        let failure = api::Failure {
+        let failure = api::FeedFailure {
             received: Timestamp::from_millis(0),
             reason: "it is not JSON".to_owned(),
             raw: format!("{feed}-secret"),

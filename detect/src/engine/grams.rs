@@ -133,17 +133,11 @@ fn gram_of(text: &[u8], at: usize, width: usize) -> u32 {
 fn mixed<const WIDTH: usize>(word: [u8; 4]) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "its lower half is what is wanted")]
     let lower = LOWER as u32;
-    (u32::from_le_bytes(word) | lower).wrapping_mul(0x9e37_79b1 << (32 - 8 * WIDTH))
+    (u32::from_le_bytes(word) | lower).wrapping_mul(const { factor(WIDTH) })
 }
 
-fn mixed_at(text: &[u8], at: usize, width: usize) -> u32 {
-    let word = word(text, at);
-    match width {
-        WIDE => mixed::<WIDE>(word),
-        3 => mixed::<3>(word),
-        2 => mixed::<2>(word),
-        _ => mixed::<1>(word),
-    }
+const fn factor(width: usize) -> u32 {
+    0x9e37_79b1 << (32 - 8 * width)
 }
 
 /// Which mixed grams may be in the table.
@@ -228,8 +222,10 @@ impl Class {
         let bits = bits.min(1 << 24);
         let shift = 32 - bits.trailing_zeros();
         let mut filter = vec![0_u64; bits / 64];
-        for (_, spot) in &pairs {
-            let mixed = mixed_at(needles.text(spot.needle), spot.offset as usize, width);
+        for (gram, _) in &pairs {
+            // What a gram has behind its own bytes is shifted out as well.
+            let gram = u32::try_from(*gram).unwrap_or(0);
+            let mixed = gram.wrapping_mul(factor(width));
             let bit = (mixed >> shift) as usize;
             filter[bit / 64] |= 1 << (bit % 64);
         }

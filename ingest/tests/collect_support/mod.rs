@@ -18,12 +18,50 @@ use event::{BusId, CommuneId, Feed, FeedId, FormatName, Record, Timestamp};
 use ingest::{
     Feeds,
     bus::{AppendError, Appended, Bus, BusError, BusStatus, Group, Reader, Topic},
-    collect::Meter,
+    collect::{
+        Admission, Meter,
+        http::{HttpDoor, HttpLimits, router, serve},
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
+
+/// An HTTP door that is served on a port of its own.
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    pub(crate) bus: Arc<MemoryBus>,
+    pub(crate) meter: Arc<MemoryMeter>,
+    pub(crate) admission: Admission,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) served: JoinHandle<()>,
+}
+
+/// With memory for what most tests send.
+pub(crate) async fn open(limits: HttpLimits) -> Door {
+    open_with(limits, 64 << 20).await
+}
+
+pub(crate) async fn open_with(limits: HttpLimits, in_flight_bytes_max: usize) -> Door {
+    let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
+    let admission = Admission::new(in_flight_bytes_max);
+    let door = HttpDoor {
+        bus: bus.clone(),
+        feeds: Arc::new(MemoryFeeds::default()),
+        admission: admission.clone(),
+        limits: limits.clone(),
+        metrics: meter.clone(),
+        elastic_version: "9.1.4".parse().unwrap(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let cancel = CancellationToken::new();
+    let served = tokio::spawn(serve(listener, router(door), None, limits, cancel.clone()));
+    Door { address, bus, meter, admission, cancel, served }
+}
 
 /// The key of feed `dijon-endpoints` and of feed `talant-phones`.
 pub(crate) const DIJON_KEY: &str = "jqk_dijon-0123456789abcdef0123456789";

@@ -8,7 +8,7 @@ use std::{
 };
 
 use detect::{Explanation, Line, Loaded, Part, PartKind, Rule, Ruleset};
-use ingest::capture::Capture;
+use ingest::capture::{Capture, CaptureError};
 use serde_json::{Value, json};
 
 use super::{
@@ -38,52 +38,53 @@ pub(super) fn run(global: &Global, args: &Explain) -> Result<Exit, Failure> {
     offline::known_format(&formats, &args.format)?;
     let rules_config = load_config(global)?.rules;
     let origin = Origin::new(args.format.clone());
-    let rules = match find(&args.rule, &args.rules, &rules_config)? {
-        Meant::Rules(rules) => rules,
-        Meant::Correlations(ids, loaded) => {
-            let ruleset = Ruleset::compile(*loaded);
-            let events = Capture::open(&args.event)?
-                .zip(1..)
-                .take(args.limit.unwrap_or(CORRELATED_EVENTS_MAX))
-                .map(|(item, number)| Ok(Arc::new(origin.decode(&formats, 0, number, item?.raw))))
-                .collect::<Result<Vec<_>, ingest::capture::CaptureError>>()?;
-            return correlations(global, &ids, &ruleset, &events);
-        }
-    };
+    let Meant { rules, correlations, loaded } = find(&args.rule, &args.rules, &rules_config)?;
+    let most = if correlations.is_empty() { EVENTS_MAX } else { CORRELATED_EVENTS_MAX };
+    // Read once, as it may be stdin.
+    let events = Capture::open(&args.event)?
+        .zip(1..)
+        .take(args.limit.unwrap_or(most))
+        .map(|(item, number)| Ok(Arc::new(origin.decode(&formats, 0, number, item?.raw))))
+        .collect::<Result<Vec<_>, CaptureError>>()?;
     let (placeholders, _) = rules::placeholders(rules_config.placeholders.as_deref());
     let mut told = Vec::new();
     let mut fires = false;
     let mut out = io::stdout().lock();
     let colours = out.is_terminal();
-    for (number, item) in
-        (1..).zip(Capture::open(&args.event)?).take(args.limit.unwrap_or(EVENTS_MAX))
-    {
-        let event = origin.decode(&formats, 0, number, item?.raw);
+    for (number, event) in (1..).zip(&events).take(args.limit.unwrap_or(EVENTS_MAX)) {
         for rule in &rules {
-            let explanation = detect::explain(rule, &event, &placeholders)
+            let explanation = detect::explain(rule, event, &placeholders)
                 .ok_or_else(|| anyhow::anyhow!("failed to read the rule's text again"))?;
             fires |= explanation.fires;
             match global.output {
-                Output::Json => told.push(as_json(rule, number, &event, &explanation)),
+                Output::Json => told.push(as_json(rule, number, event, &explanation)),
                 Output::Table => {
                     let mut page = Page { out: &mut out, colours };
-                    page.explanation(rule, number, &event, &explanation)?;
+                    page.explanation(rule, number, event, &explanation)?;
                 }
             }
         }
     }
     drop(out);
+    let mut of_correlations = Vec::new();
+    if !correlations.is_empty() {
+        let ruleset = Ruleset::compile(loaded);
+        fires |=
+            self::correlations(global, &correlations, &ruleset, &events, &mut of_correlations)?;
+    }
     if global.output == Output::Json {
-        print::json(&json!({"explanations": told}))?;
+        print::json(&json!({"explanations": told, "correlations": of_correlations}))?;
     }
     Ok(if fires { Exit::Found } else { Exit::Done })
 }
 
 /// What is to be explained.
-enum Meant {
-    Rules(Vec<Arc<Rule>>),
-    /// The ids of correlations, and everything that was loaded with them.
-    Correlations(Vec<String>, Box<Loaded>),
+struct Meant {
+    rules: Vec<Arc<Rule>>,
+    /// By their ids.
+    correlations: Vec<String>,
+    /// Everything that was loaded with them.
+    loaded: Loaded,
 }
 
 /// What `name` means: what a file holds, with the filters of `paths`, or the rule or correlation
@@ -102,23 +103,19 @@ fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Meant, 
         true => path == file,
         false => id.eq_ignore_ascii_case(name),
     };
-    let ids: Vec<String> = loaded
+    let correlations: Vec<String> = loaded
         .correlations
         .iter()
         .filter(|one| is_meant(&one.source().path, one.id()))
         .map(|one| one.id().to_owned())
         .collect();
-    if !ids.is_empty() {
-        // The rules that a file's correlations read stand with them or in `paths`.
-        return Ok(Meant::Correlations(ids, Box::new(loaded)));
-    }
-    let found: Vec<Arc<Rule>> = loaded
+    let rules: Vec<Arc<Rule>> = loaded
         .rules
-        .into_iter()
+        .iter()
         .filter(|rule| is_meant(&rule.source().path, rule.id()))
-        .map(Arc::new)
+        .map(|rule| Arc::new(rule.clone()))
         .collect();
-    if found.is_empty() {
+    if rules.is_empty() && correlations.is_empty() {
         let why = loaded
             .refused
             .iter()
@@ -129,17 +126,19 @@ fn find(name: &str, paths: &[PathBuf], config: &config::Rules) -> Result<Meant, 
             );
         return Err(Failure::usage(format!("{name}: {why}")));
     }
-    Ok(Meant::Rules(found))
+    Ok(Meant { rules, correlations, loaded })
 }
 
+/// Explains correlations, into `told` where JSON is wanted; whether one fires.
 fn correlations(
     global: &Global,
     ids: &[String],
     ruleset: &Ruleset,
     events: &[Arc<event::Event>],
-) -> Result<Exit, Failure> {
+    told: &mut Vec<Value>,
+) -> Result<bool, Failure> {
     let matched = Matched::new(ruleset, events);
-    let (mut fires, mut told) = (false, Vec::new());
+    let mut fires = false;
     for id in ids {
         let Some(one) = ruleset.correlations().rules().find(|one| one.id() == id) else {
             let refusal = ruleset
@@ -156,10 +155,7 @@ fn correlations(
             Output::Table => one.print(&mut io::stdout().lock())?,
         }
     }
-    if global.output == Output::Json {
-        print::json(&json!({"correlations": told}))?;
-    }
-    Ok(if fires { Exit::Found } else { Exit::Done })
+    Ok(fires)
 }
 
 /// Where an explanation is written for people.

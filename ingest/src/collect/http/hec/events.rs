@@ -6,9 +6,8 @@ use event::{Context, Timestamp};
 use serde_json::value::RawValue;
 
 use super::Code;
-use crate::collect::http::split::Pieces;
 use crate::collect::http::{
-    split::{Fault, Piece, SplitLimits, Unsplittable, lines, offer, reject},
+    split::{Fault, Piece, Pieces, SplitLimits, Unsplittable, lines, offer, reject},
     take::{Found, Split},
 };
 

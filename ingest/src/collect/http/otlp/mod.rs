@@ -17,6 +17,7 @@
 //!
 //! Source of the shapes: the OTLP specification 1.x and opentelemetry-proto.
 
+mod json;
 mod logs;
 mod proto;
 
