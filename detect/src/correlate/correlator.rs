@@ -4,6 +4,7 @@ use std::{hash::Hasher as _, sync::Arc};
 
 use event::{Contribution, Detection, Timestamp};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use smallvec::SmallVec;
 
 use super::{
     compile::{Compiled, Correlations, Way},
@@ -20,6 +21,10 @@ use super::{
 const SWEEP_STEPS: usize = 1;
 /// Places that the hands of all correlations move on with each tick.
 const TICK_STEPS: usize = 4_096;
+/// Matches whose groups are looked up together, ahead of their turn.
+const AHEAD: usize = 32;
+/// Where a correlation has fewer groups, they are in the processor's cache anyway.
+const AHEAD_GROUPS_MIN: usize = 1 << 14;
 
 /// The state of all correlations. Not shared: one owner gives it what comes, in one order.
 #[derive(Debug)]
@@ -33,6 +38,9 @@ pub struct Correlator {
     stats: Stats,
     /// Ways still to go for the match at hand, the next one last.
     steps: Vec<Step>,
+    /// Matches that leave together, and where their groups are looked for.
+    leaving: Vec<Held>,
+    ahead: Vec<(usize, [u64; 2])>,
     folded: String,
 }
 
@@ -56,6 +64,8 @@ impl Correlator {
             groups,
             stats: Stats::default(),
             steps: Vec::new(),
+            leaving: Vec::with_capacity(AHEAD),
+            ahead: Vec::new(),
             folded: String::new(),
         }
     }
@@ -128,10 +138,57 @@ impl Correlator {
     }
 
     fn settle(&mut self, out: &mut Vec<Detection>) {
-        while let Some((held, leaves)) = self.hold.next() {
-            self.stats.forced += u64::from(leaves == Leaves::Forced);
-            self.process(&held, out);
+        loop {
+            let mut leaving = std::mem::take(&mut self.leaving);
+            while leaving.len() < AHEAD
+                && let Some((held, leaves)) = self.hold.next()
+            {
+                self.stats.forced += u64::from(leaves == Leaves::Forced);
+                leaving.push(held);
+            }
+            if leaving.len() > 1 {
+                self.look_ahead(&leaving);
+            }
+            for held in &leaving {
+                self.process(held, out);
+            }
+            let was_last = leaving.len() < AHEAD;
+            leaving.clear();
+            self.leaving = leaving;
+            if was_last {
+                return;
+            }
         }
+    }
+
+    /// Reads what the groups of these matches have in memory, for nothing but that it is in the
+    /// processor's cache when their turn comes. Among millions of groups each read waits for
+    /// memory; one after the other for each match they wait in turn, here they wait together.
+    fn look_ahead(&mut self, leaving: &[Held]) {
+        let rules = Arc::clone(&self.rules);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        for held in leaving {
+            for way in rules.ways_of(&held.contribution.rule) {
+                let way = &rules.ways[*way as usize];
+                if self.groups[way.correlation].len() < AHEAD_GROUPS_MIN {
+                    continue;
+                }
+                let compiled = &rules.compiled[way.correlation];
+                if let Some(key) = self.key(compiled, way, &held.contribution) {
+                    ahead.push((way.correlation, key));
+                }
+            }
+        }
+        let mut places: SmallVec<[(usize, u32); AHEAD]> = SmallVec::new();
+        for (correlation, key) in ahead.drain(..) {
+            if let Some(place) = self.groups[correlation].find(key) {
+                places.push((correlation, place));
+            }
+        }
+        for (correlation, place) in places {
+            std::hint::black_box(self.groups[correlation].newest(place));
+        }
+        self.ahead = ahead;
     }
 
     /// One match, through every correlation that it reaches. Each correlation is asked once all

@@ -73,6 +73,11 @@ impl Groups {
         self.slot_mut(place)?.as_mut()
     }
 
+    /// When the newest match of the group happened.
+    pub(super) fn newest(&self, place: u32) -> Option<i64> {
+        Some(Self::at(&self.blocks, place)?.state.newest())
+    }
+
     /// Adds a group whose key is not there.
     pub(super) fn add(&mut self, group: Group) -> u32 {
         let key = group.key;
