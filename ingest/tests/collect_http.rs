@@ -401,6 +401,66 @@ async fn slow_and_broken_senders_are_cut_off_and_harm_nobody() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_repeated_with_its_key_adds_nothing() {
+    let door = open(HttpLimits::default()).await;
+    let key = "Idempotency-Key: 7f3a\r\n";
+    let body = "{\"a\":1}\n{nothing\n{\"b\":2}\n";
+    let first = door.send(key, body.as_bytes()).await;
+    assert_eq!((first.status, first.json()["accepted"].as_u64()), (200, Some(2)));
+    // Compressed or not, it is the same batch.
+    let coded = format!("{key}Content-Encoding: gzip\r\n");
+    for (headers, bytes) in [(key, body.as_bytes().to_vec()), (&coded, gzip(body.as_bytes()))] {
+        let again = door.send(headers, &bytes).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"));
+        assert_eq!(again.json(), first.json());
+    }
+    let raws = ["{\"a\":1}", "{\"b\":2}"];
+    assert_eq!(door.bus.raws(), raws);
+
+    // Another body is not taken for the first, and a key that cannot be one is told.
+    assert_problem(&door.send(key, b"{\"c\":3}").await, 422, "idempotency-key-reused");
+    let long = format!("Idempotency-Key: {}\r\n", "k".repeat(256));
+    for wrong in ["Idempotency-Key: \r\n", &long, &format!("{key}{key}")] {
+        assert_problem(&door.send(wrong, b"{}").await, 400, "idempotency-key");
+    }
+    assert_eq!(door.bus.raws(), raws);
+
+    // What was not taken is not remembered.
+    door.bus.set_full(true);
+    let key = "Idempotency-Key: 7f3b\r\n";
+    assert_problem(&door.send(key, b"{\"c\":3}").await, 503, "bus-full");
+    door.bus.set_full(false);
+    let taken = door.send(key, b"{\"c\":3}").await;
+    assert_eq!((taken.status, taken.json()["accepted"].as_u64()), (200, Some(1)));
+    assert_eq!(door.bus.raws().len(), 3);
+    assert_eq!(door.admission.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_sender_that_hangs_up_learns_by_its_key_what_became_of_the_batch() {
+    let door = open(HttpLimits::default()).await;
+    let key = "Idempotency-Key: 7f3c\r\n";
+    *door.bus.delay.lock().unwrap() = Duration::from_millis(500);
+    let mut gone = TcpStream::connect(door.address).await.unwrap();
+    gone.write_all(&post(&format!("{}{key}", dijon()), b"{\"a\":1}")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(gone);
+    let early = door.send(key, b"{\"a\":1}").await;
+    assert_problem(&early, 409, "still-taking");
+    assert_eq!(early.header("retry-after"), "1");
+    let until = Instant::now() + Duration::from_secs(10);
+    let answer = loop {
+        let answer = door.send(key, b"{\"a\":1}").await;
+        if answer.status != 409 || Instant::now() > until {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((answer.status, answer.header("idempotency-replayed")), (200, "true"));
+    assert_eq!(door.bus.raws(), ["{\"a\":1}"]);
+}
+
+#[tokio::test]
 async fn a_bus_that_takes_nothing_is_503_with_retry_after() {
     let door = open(HttpLimits { append_bytes_max: 1000, ..HttpLimits::default() }).await;
     door.bus.set_full(true);

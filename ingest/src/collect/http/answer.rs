@@ -31,6 +31,9 @@ pub(super) struct Receipt {
     /// for protocols that tell them.
     #[serde(skip)]
     pub(super) ids: Vec<(u64, EventId)>,
+    /// Whether the batch came before and this is what was answered then.
+    #[serde(skip)]
+    pub(super) is_replayed: bool,
     /// The line that this record begins on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resume_at_line: Option<u64>,

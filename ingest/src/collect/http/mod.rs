@@ -23,6 +23,9 @@
 //! `append_bytes_max` is taken whole or not at all; of a larger one a 503 may tell that its
 //! first records are durable and where to resume. A sender that rather repeats the whole body
 //! doubles those records but loses none.
+//!
+//! With an `Idempotency-Key` a batch that was answered with 200 can be repeated and adds nothing
+//! ([`repeat`]); 409 tells that it is still being taken, 422 that the key stands for another one.
 
 mod answer;
 mod body;
@@ -35,6 +38,7 @@ mod key;
 mod limits;
 mod otlp;
 mod problem;
+mod repeat;
 mod serve;
 mod split;
 mod take;
@@ -60,6 +64,7 @@ use self::{
     answer::Receipt,
     coding::Coding,
     problem::Refusal,
+    repeat::{Begun, Repeats},
     split::{SplitLimits, Unsplittable},
     take::{Batch, Found, Split, Way},
 };
@@ -87,6 +92,7 @@ pub struct HttpDoor {
 struct Open {
     door: HttpDoor,
     requests: Semaphore,
+    repeats: Arc<Repeats>,
 }
 
 /// What became of one request.
@@ -99,7 +105,7 @@ struct Received<N> {
 /// A router with `POST /ingest` and the other protocols, to be served or merged.
 pub fn router(door: HttpDoor) -> Router {
     let requests = Semaphore::new(door.limits.concurrent_requests_max);
-    let open = Arc::new(Open { door, requests });
+    let open = Arc::new(Open { door, requests, repeats: Arc::default() });
     Router::new()
         .route("/ingest", post(ingest).fallback(wrong_method))
         .merge(bulk::routes(&open))
@@ -116,6 +122,9 @@ async fn wrong_method() -> Response {
 async fn ingest(State(open): State<Arc<Open>>, request: Request) -> Response {
     let way = Way { limits: &open.door.limits, split: Whole, ids: false };
     match open.receive(request, &way).await.outcome {
+        Ok(receipt) if receipt.is_replayed => {
+            ([("idempotency-replayed", "true")], Json(receipt)).into_response()
+        }
         Ok(receipt) => Json(receipt).into_response(),
         Err(refusal) => refusal.into_response(),
     }
@@ -127,6 +136,8 @@ struct Whole;
 
 impl Split for Whole {
     type Notes = ();
+
+    const REPEATABLE: bool = true;
 
     fn split(&self, body: &[u8], limits: SplitLimits) -> Result<Found<()>, Unsplittable> {
         if body.starts_with(split::evtx::MAGIC) {
@@ -171,9 +182,45 @@ impl Open {
         notes: &mut Option<S::Notes>,
     ) -> Result<Receipt, Refusal> {
         let feed = feed.insert(self.feed_of(key::of(&head.headers))?);
+        let key = if S::REPEATABLE { repeat::key_of(&head.headers)? } else { None };
         let (batch, noted, _turn) = self.unpack(head, body, way).await?;
         *notes = Some(noted);
-        take::hand_over(batch, self.door.bus.as_ref(), feed, way, &self.door.metrics).await
+        match key {
+            Some(key) => self.hand_over_once(batch, feed, way, key).await,
+            None => {
+                take::hand_over(batch, self.door.bus.as_ref(), feed, way, &self.door.metrics).await
+            }
+        }
+    }
+
+    /// Hands a batch over that a sender may repeat. It goes on where the sender hangs up, which
+    /// is when it is repeated: what became of it must be known then.
+    async fn hand_over_once<S>(
+        &self,
+        batch: Batch,
+        feed: &Arc<Feed>,
+        way: &Way<'_, S>,
+        key: String,
+    ) -> Result<Receipt, Refusal> {
+        let digest = batch.digest(way.limits).await?;
+        let taking = match self.repeats.begin(&feed.id, key, digest)? {
+            Begun::First(taking) => taking,
+            Begun::Again(receipt) => return Ok(Receipt { is_replayed: true, ..receipt }),
+        };
+        let (door, feed, ids) = (self.door.clone(), Arc::clone(feed), way.ids);
+        let handed = tokio::spawn(async move {
+            let way = Way { limits: &door.limits, split: (), ids };
+            let outcome =
+                take::hand_over(batch, door.bus.as_ref(), &feed, &way, &door.metrics).await;
+            if let Ok(receipt) = &outcome {
+                taking.done(receipt);
+            }
+            outcome
+        });
+        handed.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "failed to hand a batch over");
+            Err(Refusal::Internal)
+        })
     }
 
     /// The records of a body, while there is room for them.

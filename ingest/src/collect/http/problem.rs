@@ -72,6 +72,20 @@ pub(super) enum Refusal {
     Busy { retry: Duration },
     #[error("failed to append: {error}; what was not accepted can be sent again later")]
     Bus { error: AppendError, retry: Duration, receipt: Option<Box<Receipt>> },
+    #[error(
+        "Idempotency-Key is to come once, with 1 to {chars_max} visible characters, like a UUID"
+    )]
+    RepeatKey { chars_max: usize },
+    #[error(
+        "this Idempotency-Key stands for another body, which was sent before; nothing was taken, \
+         give each batch a key of its own"
+    )]
+    RepeatDiffers,
+    #[error(
+        "the batch with this Idempotency-Key is still being taken; send it again later to learn \
+         what became of it"
+    )]
+    RepeatEarly,
     #[error("none of the records can be read; `rejected` says why, one by one")]
     NothingAcceptable(Box<Receipt>),
     #[error("failed to read the body: an internal fault, which the server's log names")]
@@ -111,6 +125,13 @@ impl Refusal {
             Self::Bus { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "bus-stopped", "The bus is stopped")
             }
+            Self::RepeatKey { .. } => {
+                (StatusCode::BAD_REQUEST, "idempotency-key", "Unusable idempotency key")
+            }
+            Self::RepeatDiffers => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Reused key")
+            }
+            Self::RepeatEarly => (StatusCode::CONFLICT, "still-taking", "Still being taken"),
             Self::NothingAcceptable(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "records-unreadable", "No readable record")
             }
@@ -143,6 +164,7 @@ impl Refusal {
                 // Never 0, which invites a tight loop.
                 (header::RETRY_AFTER, retry.as_secs().max(1).to_string())
             }
+            Self::RepeatEarly => (header::RETRY_AFTER, "1".to_owned()),
             Self::Slow { .. } | Self::Interrupted(_) => (header::CONNECTION, "close".to_owned()),
             _ => return None,
         };

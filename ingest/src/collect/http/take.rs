@@ -11,6 +11,7 @@ use super::{
     coding::Coding,
     limits::HttpLimits,
     problem::Refusal,
+    repeat,
     split::{Fault, Piece, Pieces, SplitLimits, Unsplittable},
 };
 use crate::{
@@ -36,6 +37,18 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// What tells its body from another, however it was compressed.
+    pub(super) async fn digest(&self, limits: &HttpLimits) -> Result<[u8; 32], Refusal> {
+        if self.body.len() <= limits.inline_bytes_max {
+            return Ok(repeat::digest(&self.body));
+        }
+        let body = self.body.clone();
+        tokio::task::spawn_blocking(move || repeat::digest(&body)).await.map_err(|error| {
+            tracing::error!(%error, "failed to digest a body");
+            Refusal::Internal
+        })
+    }
+
     /// The records of the same body that `keep` says, of which `faults` were turned away.
     pub(super) fn only(&self, faults: [u64; Fault::ALL.len()], keep: impl Fn(u64) -> bool) -> Self {
         let Pieces { good, rejected, .. } = &self.pieces;
@@ -52,6 +65,9 @@ impl Batch {
 pub(super) trait Split: Clone + Send + Sync + 'static {
     /// What the protocol's answer needs to know of the records besides.
     type Notes: Send + 'static;
+
+    /// Whether its senders may give a batch an `Idempotency-Key`.
+    const REPEATABLE: bool = false;
 
     /// Finds the records of a body.
     fn split(&self, body: &[u8], limits: SplitLimits) -> Result<Found<Self::Notes>, Unsplittable>;
