@@ -1,5 +1,6 @@
 //! What people type.
 
+mod feed;
 pub(crate) mod rules;
 
 use std::path::PathBuf;
@@ -7,6 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use event::{CommuneId, FeedId, FormatName, IndicatorSourceId, IndicatorType, Level, Tlp};
 use ingest::intel::Shape;
+
+pub(crate) use feed::Feed;
 
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
 /// indexes what it saw and raises incidents, each commune seeing only its own.
@@ -405,61 +408,6 @@ pub(crate) enum Commune {
     },
     /// The communes
     List {
-        #[command(flatten)]
-        server: Server,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Feed {
-    /// Add a feed and print its key, once
-    Add {
-        /// Its slug, e.g. chenove-phones
-        id: FeedId,
-        /// The commune it belongs to
-        #[arg(long)]
-        commune: CommuneId,
-        /// What its records are decoded with (`jacquemart decode --format x` lists them)
-        #[arg(long)]
-        format: FormatName,
-        /// What people call it
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// The feeds
-    List {
-        #[command(flatten)]
-        server: Server,
-    },
-    /// How feeds do: what came, what could not be decoded, and what a rule can use
-    Status {
-        /// The feed; without it all
-        id: Option<FeedId>,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Wait for a feed's first event that a rule can use, and say on the way what is missing
-    ///
-    /// Ends with 0 once such an event has come, with 5 where the time is over before.
-    Wait {
-        /// The feed
-        id: FeedId,
-        /// For how long, in seconds
-        #[arg(long, default_value_t = 300, value_name = "SECONDS")]
-        timeout_s: u64,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Replace a feed's key and print the new one, once; the old one stops working
-    Rotate {
-        /// The feed
-        id: FeedId,
-        /// For how long the old key works too, in hours, so that shippers can change over; 720
-        /// at most
-        #[arg(long, default_value_t = 0, value_name = "HOURS")]
-        overlap_h: u64,
         #[command(flatten)]
         server: Server,
     },

@@ -299,3 +299,74 @@ fn curl_reaches_the_intakes_paths() {
     assert_eq!(told, known);
     centre.stop();
 }
+
+/// The snippet that `feed add` prints for what sends `format` to the centre.
+fn snippet_of(centre: &Centre, feed: &str, format: &str, shipper: &str) -> String {
+    let added = centre.json(&[
+        "feed",
+        "add",
+        feed,
+        "--commune",
+        "dijon",
+        "--format",
+        format,
+        "--shipper",
+        shipper,
+        "--send-to",
+        &centre.ingest,
+    ]);
+    added["snippet"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_feed_add_prints_for_curl_and_pradeo_works_as_it_stands() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!(
+            "skipped: what_feed_add_prints_for_curl_and_pradeo_works_as_it_stands: no curl \
+             (apt-get install curl)"
+        );
+        return;
+    }
+    let mut centre = Centre::new("");
+    centre.start();
+    centre.json(&["commune", "add", "dijon"]);
+    for (shipper, file) in [("curl", "evenements.ndjson"), ("pradeo", "notifications.ndjson")] {
+        let event = support::process_event("PC-9", &format!("by-{shipper}"));
+        fs::write(centre.path(file), format!("{event}\n")).unwrap();
+        let snippet = snippet_of(&centre, &format!("dijon-{shipper}"), "windows", shipper);
+        // As someone would who pastes all of it, the lines that are no commands with it.
+        let output = Command::new("sh")
+            .args(["-ec", &snippet])
+            .current_dir(centre.dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{snippet}{output:?}");
+        wait_for(&centre, &format!("process.command_line:by-{shipper}"), 1);
+    }
+    centre.stop();
+}
+
+#[test]
+fn what_feed_add_prints_for_rsyslog_works_as_it_stands() {
+    let name = "what_feed_add_prints_for_rsyslog_works_as_it_stands";
+    if !rsyslog_has(name, "imfile", "rsyslog") {
+        return;
+    }
+    let port = support::free_port();
+    let mut centre = Centre::new(&format!("[[ingest.syslog]]\nlisten = \"127.0.0.1:{port}\"\n"));
+    centre.start();
+    centre.json(&["commune", "add", "dijon"]);
+    let lines: String = (0..20)
+        .map(|n| format!("{}\n", support::process_event("PC-9", &format!("by-snippet {n}"))))
+        .collect();
+    fs::write(centre.path("events.log"), lines).unwrap();
+    let snippet = snippet_of(&centre, "dijon-relay", "windows", "rsyslog");
+    let dir = centre.dir.path().display();
+    let config = format!(
+        "global(workDirectory=\"{dir}\")\nmodule(load=\"imfile\" mode=\"polling\" pollingInterval=\"1\")\n\
+         input(type=\"imfile\" file=\"{dir}/events.log\" tag=\"events:\")\n{snippet}"
+    );
+    let _rsyslog = Rsyslog::start(&centre, &config);
+    wait_for(&centre, "process.command_line:by-snippet", 20);
+    centre.stop();
+}

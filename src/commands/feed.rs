@@ -1,19 +1,24 @@
 //! `jacquemart feed`.
 
+use clap::ValueEnum as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::feed_health;
+use super::{
+    feed_health,
+    feed_snippet::{SendTo, Shipper},
+};
 use crate::{
     Exit, Failure,
     cli::{Feed, Global, Output},
-    commands::connect,
+    commands::{connect, load_config},
     print,
 };
 
 pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
     match args {
-        Feed::Add { id, commune, format, name, server } => {
+        Feed::Add { id, commune, format, name, snippet, server } => {
+            let send_to = SendTo::of(snippet.send_to, &load_config(global)?)?;
             let client = connect(global, &server).await?;
             let name = name.unwrap_or_else(|| id.to_string());
             let body = json!({"id": id, "commune": commune, "format": format, "name": name});
@@ -22,7 +27,8 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
             show_key(
                 global.output,
                 &format!("added feed {id} of {commune}, format {format}"),
-                &added,
+                added,
+                (&send_to, snippet.shipper),
             )?;
         }
         Feed::List { server } => {
@@ -43,7 +49,8 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
             let timeout = std::time::Duration::from_secs(timeout_s);
             return feed_health::wait(global, &id, timeout, &server).await;
         }
-        Feed::Rotate { id, overlap_h, server } => {
+        Feed::Rotate { id, overlap_h, snippet, server } => {
+            let send_to = SendTo::of(snippet.send_to, &load_config(global)?)?;
             let client = connect(global, &server).await?;
             let path = format!("/api/v1/feeds/{id}/rotate");
             let rotated = client
@@ -54,24 +61,40 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
                 Some(until) => format!("the old one works until {until}"),
                 None => "the old one no longer works".to_owned(),
             };
-            show_key(global.output, &format!("feed {id} has a new key; {old}"), &rotated)?;
+            let what = format!("feed {id} has a new key; {old}");
+            show_key(global.output, &what, rotated, (&send_to, snippet.shipper))?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn show_key(output: Output, what: &str, answer: &Value) -> Result<(), Failure> {
+/// Prints the key that `answer` shows, and what to give to the shipper.
+fn show_key(
+    output: Output,
+    what: &str,
+    mut answer: Value,
+    (send_to, shipper): (&SendTo, Option<Shipper>),
+) -> Result<(), Failure> {
+    let key = print::cell(&answer, "key");
+    let shipper = shipper.unwrap_or_else(|| Shipper::of_format(&print::cell(&answer, "format")));
+    let snippet = send_to.snippet(shipper, &key);
     match output {
-        Output::Json => print::json(answer)?,
+        Output::Json => {
+            answer["snippet"] = snippet.into();
+            print::json(&answer)?;
+        }
         Output::Table => {
-            let key = print::cell(answer, "key");
+            let id = print::cell(&answer, "id");
+            let name = shipper.to_possible_value();
+            let name = name.as_ref().map_or("", |name| name.get_name());
             print::outln!("{what}");
             print::outln!("its key, shown this once:\n\n  {key}\n");
             print::outln!(
-                "a first event:\n\n  curl -H 'Authorization: Bearer {key}' --data-binary @events.ndjson http://127.0.0.1:7080/ingest\n"
+                "à donner à l'expéditeur ({name} ; --shipper pour un autre) :\n\n{snippet}"
             );
-            let id = print::cell(answer, "id");
-            print::outln!("and whether it arrives and is of use:\n\n  jacquemart feed wait {id}");
+            print::outln!(
+                "puis, pour savoir si tout arrive et sert :\n\n  jacquemart feed wait {id}"
+            );
         }
     }
     Ok(())

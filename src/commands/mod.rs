@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod detect;
 pub(crate) mod feed;
 mod feed_health;
+pub(crate) mod feed_snippet;
 pub(crate) mod format;
 pub(crate) mod hunt;
 pub(crate) mod incident;
