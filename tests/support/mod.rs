@@ -7,10 +7,12 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -30,9 +32,15 @@ pub(crate) struct Centre {
     child: Option<Child>,
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that none of this process's tests was given.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Where `TEST_KAFKA` names brokers, the same tests run on Kafka: the `bus` key, and a `[kafka]`
