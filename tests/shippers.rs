@@ -29,6 +29,14 @@ fn hunted(centre: &Centre, query: &str) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Writes a file of as many events of `host`, one a line, whose command lines begin with `by`.
+fn write_events(centre: &Centre, file: &str, host: &str, by: &str, count: usize) {
+    let lines: String = (0..count)
+        .map(|n| format!("{}\n", support::process_event(host, &format!("{by} {n}"))))
+        .collect();
+    fs::write(centre.path(file), lines).unwrap();
+}
+
 /// Waits until the query finds exactly so many events.
 #[track_caller]
 fn wait_for(centre: &Centre, query: &str, count: usize) {
@@ -178,13 +186,7 @@ fn rsyslogs_omelasticsearch_delivers() {
     centre.start();
     let key = centre.onboard("dijon", "dijon-pc", "windows");
     let port = centre.ingest.rsplit_once(':').unwrap().1;
-    let lines: String = (0..50)
-        .map(|n| {
-            let event = support::process_event("PC-7", &format!("by-rsyslog {n}"));
-            format!("{event}\n")
-        })
-        .collect();
-    fs::write(centre.path("events.log"), lines).unwrap();
+    write_events(&centre, "events.log", "PC-7", "by-rsyslog", 50);
     let dir = centre.dir.path().display();
     let config = format!(
         r#"global(workDirectory="{dir}")
@@ -240,10 +242,7 @@ fn rsyslogs_omfwd_delivers_over_tls() {
     fs::write(centre.path("jacquemart.toml"), config + &door).unwrap();
     centre.start();
     let key = centre.onboard("dijon", "dijon-pc", "windows");
-    let lines: String = (0..50)
-        .map(|n| format!("{}\n", support::process_event("PC-8", &format!("by-omfwd {n}"))))
-        .collect();
-    fs::write(centre.path("events.log"), lines).unwrap();
+    write_events(&centre, "events.log", "PC-8", "by-omfwd", 50);
     let config = format!(
         r#"global(workDirectory="{dir}" defaultNetstreamDriver="ossl"
        defaultNetstreamDriverCAFile="{dir}/certificate.pem"
@@ -272,10 +271,7 @@ fn curl_reaches_the_intakes_paths() {
     let mut centre = Centre::new("");
     centre.start();
     let key = centre.onboard("talant", "talant-phones", "windows");
-    let events: String = (0..3)
-        .map(|n| format!("{}\n", support::process_event("PC-1", &format!("by-intake {n}"))))
-        .collect();
-    fs::write(centre.path("events.txt"), events).unwrap();
+    write_events(&centre, "events.txt", "PC-1", "by-intake", 3);
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--fail-with-body", "-X", "POST"])
         .args(["-H", &format!("X-SEKOIAIO-INTAKE-KEY: {key}"), "--data-binary"])
@@ -331,8 +327,7 @@ fn what_feed_add_prints_for_curl_and_pradeo_works_as_it_stands() {
     centre.start();
     centre.json(&["commune", "add", "dijon"]);
     for (shipper, file) in [("curl", "evenements.ndjson"), ("pradeo", "notifications.ndjson")] {
-        let event = support::process_event("PC-9", &format!("by-{shipper}"));
-        fs::write(centre.path(file), format!("{event}\n")).unwrap();
+        write_events(&centre, file, "PC-9", &format!("by-{shipper}"), 1);
         let snippet = snippet_of(&centre, &format!("dijon-{shipper}"), "windows", shipper);
         // As someone would who pastes all of it, the lines that are no commands with it.
         let output = Command::new("sh")
@@ -356,10 +351,7 @@ fn what_feed_add_prints_for_rsyslog_works_as_it_stands() {
     let mut centre = Centre::new(&format!("[[ingest.syslog]]\nlisten = \"127.0.0.1:{port}\"\n"));
     centre.start();
     centre.json(&["commune", "add", "dijon"]);
-    let lines: String = (0..20)
-        .map(|n| format!("{}\n", support::process_event("PC-9", &format!("by-snippet {n}"))))
-        .collect();
-    fs::write(centre.path("events.log"), lines).unwrap();
+    write_events(&centre, "events.log", "PC-9", "by-snippet", 20);
     let snippet = snippet_of(&centre, "dijon-relay", "windows", "rsyslog");
     let dir = centre.dir.path().display();
     let config = format!(

@@ -440,10 +440,12 @@ async fn a_batch_that_is_repeated_with_its_key_adds_nothing() {
 async fn a_sender_that_hangs_up_learns_by_its_key_what_became_of_the_batch() {
     let door = open(HttpLimits::default()).await;
     let key = "Idempotency-Key: 7f3c\r\n";
-    *door.bus.delay.lock().unwrap() = Duration::from_millis(500);
+    *door.bus.delay.lock().unwrap() = Duration::from_secs(3);
     let mut gone = TcpStream::connect(door.address).await.unwrap();
     gone.write_all(&post(&format!("{}{key}", dijon()), b"{\"a\":1}")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    while door.bus.appends.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     drop(gone);
     let early = door.send(key, b"{\"a\":1}").await;
     assert_problem(&early, 409, "still-taking");

@@ -3,7 +3,10 @@
 use clap::ValueEnum;
 use reqwest::Url;
 
-use crate::{Failure, config::Config};
+use crate::{
+    Failure,
+    config::{Config, Transport},
+};
 
 /// Where records come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,7 +21,7 @@ pub(crate) enum Shipper {
     Pradeo,
 }
 
-/// A listener for syslog whose messages bear the key, where the configuration names none.
+/// The port for syslog whose messages bear the key, where the configuration has no such listener.
 const SYSLOG_PORT: u16 = 6515;
 
 /// Where the centre's name is to be put in by hand, for want of `--send-to`.
@@ -76,12 +79,19 @@ impl SendTo {
                 Url::parse(&text).map_err(|error| Failure::usage(format!("{text}: {error}")))?
             }
         };
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        // The doors are at the root, and some shippers take a host and a port alone.
+        let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let has_login = !url.username().is_empty() || url.password().is_some();
+        if !matches!(url.scheme(), "http" | "https") || !is_root || has_login {
             return Err(Failure::usage(format!(
-                "--send-to {url}: give the address as shippers reach it, like https://soc.metropole.example"
+                "--send-to {}://…{}: give scheme, host and port alone, as shippers reach them, like https://soc.metropole.example",
+                url.scheme(),
+                url.path()
             )));
         }
-        let keyed = config.ingest.syslog.iter().find(|door| door.feed.is_none());
+        let keyed = config.ingest.syslog.iter().find(|door| {
+            door.feed.is_none() && door.transport == Transport::Tcp && door.tls.is_none()
+        });
         Ok(Self { url, syslog_port: keyed.map_or(SYSLOG_PORT, |door| door.listen.port()) })
     }
 
@@ -138,8 +148,33 @@ mod tests {
         let text = SendTo::of(None, &open).unwrap().snippet(Shipper::Curl, "k");
         assert!(text.contains("http://adresse-du-centre:7080/ingest"), "{text}");
         assert!(to("http://[::1]:7080/").snippet(Shipper::FluentBit, "k").contains("[::1]"));
-        for wrong in ["ftp://a", "mailto:a@b"] {
-            assert!(SendTo::of(Some(wrong.parse().unwrap()), &config).is_err(), "{wrong}");
+        for wrong in [
+            "ftp://a",
+            "mailto:a@b",
+            "https://a/ingest",
+            "https://a/?b",
+            "https://a/#b",
+            "https://me:secret@a",
+        ] {
+            let error = SendTo::of(Some(wrong.parse().unwrap()), &config).unwrap_err();
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn rsyslogs_port_is_the_one_where_messages_bear_the_key() {
+        let port = |config: &str| {
+            let config: Config = toml::from_str(config).unwrap();
+            let text = SendTo::of(None, &config).unwrap().snippet(Shipper::Rsyslog, "k");
+            text.split_once("port=\"").unwrap().1.split('"').next().unwrap().to_owned()
+        };
+        assert_eq!(port(""), "6515");
+        // Neither a feed's own, nor datagrams, nor TLS.
+        let others = "[[ingest.syslog]]\nlisten = \"127.0.0.1:1\"\nfeed = \"f\"\n\
+                      [[ingest.syslog]]\nlisten = \"127.0.0.1:2\"\ntransport = \"udp\"\n\
+                      [[ingest.syslog]]\nlisten = \"127.0.0.1:3\"\n[ingest.syslog.tls]\n\
+                      certificate_file = \"a\"\nkey_file = \"b\"\n";
+        assert_eq!(port(others), "6515");
+        assert_eq!(port(&format!("{others}[[ingest.syslog]]\nlisten = \"127.0.0.1:4\"\n")), "4");
     }
 }
