@@ -16,7 +16,7 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     super::{Batch, BusError, Entry, Group, PollLimit, Polled, Reader, Topic},
@@ -61,6 +61,9 @@ pub(super) struct KafkaReader {
     topic: String,
     group: String,
     places: BTreeMap<u32, Place>,
+    /// Asked of the brokers for the first change that is to be said. It is kept here, as a poll
+    /// may be dropped before they answer, and the next one waits on.
+    asking: Option<JoinHandle<KafkaResult<Vec<Begin>>>>,
     /// Told to the owner, and to be begun when it polls again: until then it may seek.
     starting: Vec<u32>,
     pending: Option<Pending>,
@@ -85,6 +88,7 @@ impl KafkaReader {
             topic: name,
             group,
             places: BTreeMap::new(),
+            asking: None,
             starting: Vec::new(),
             pending: None,
             failed: None,
@@ -122,10 +126,14 @@ impl KafkaReader {
         let change = match consumer.context().first_change() {
             None => return Ok(None),
             Some(Change::Assigned(partitions)) => {
-                let topic = self.topic.clone();
-                let (asking, asked) = (Arc::clone(&consumer), partitions.clone());
-                let found = tokio::task::spawn_blocking(move || begins(&asking, &topic, &asked));
-                match found.await {
+                let asking = self.asking.get_or_insert_with(|| {
+                    let (topic, asked) = (self.topic.clone(), partitions.clone());
+                    let consumer = Arc::clone(&consumer);
+                    tokio::task::spawn_blocking(move || begins(&consumer, &topic, &asked))
+                });
+                let found = asking.await;
+                self.asking = None;
+                match found {
                     Ok(Ok(begins)) => begins.into_iter().for_each(|begin| self.place(begin)),
                     Ok(Err(error)) if is_final(&error) => {
                         return Err(refused(&self.topic, &error));
