@@ -11,6 +11,8 @@ use ingest::intel::Shape;
 
 pub(crate) use feed::Feed;
 
+use crate::config::ByteSize;
+
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
 /// indexes what it saw and raises incidents, each commune seeing only its own.
 #[derive(Debug, Parser)]
@@ -411,6 +413,31 @@ pub(crate) enum Commune {
         #[command(flatten)]
         server: Server,
     },
+    /// Set how much all feeds of a commune may send together, from now on; more is answered with
+    /// 429 until it fits
+    Quota {
+        /// The commune
+        id: CommuneId,
+        #[command(flatten)]
+        quota: Quota,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+/// How much may be sent.
+#[derive(Debug, Args)]
+#[group(id = "bounds", required = true, multiple = true)]
+pub(crate) struct Quota {
+    /// Records a second, on average
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) records_per_s: Option<u64>,
+    /// Bytes of raw records a second, on average, e.g. "2 MiB"
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) bytes_per_s: Option<ByteSize>,
+    /// No quota any more
+    #[arg(long, conflicts_with_all = ["records_per_s", "bytes_per_s"])]
+    pub(crate) none: bool,
 }
 
 #[derive(Debug, Subcommand)]

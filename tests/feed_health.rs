@@ -124,3 +124,39 @@ fn feed_wait_says_what_is_missing_until_an_event_is_of_use() {
     assert_ne!(centre.json(&["feed", "status", "talant-pc"])["health"]["since"], Value::Null);
     centre.stop();
 }
+
+#[test]
+fn a_quota_holds_while_the_centre_runs_and_is_lifted_again() {
+    let mut centre = Centre::new("");
+    let greedy = centre.onboard("dijon", "dijon-pc", "ecs");
+    let other = centre.onboard("talant", "talant-pc", "ecs");
+    for wrong in [
+        &["--records-per-s", "0"][..],
+        &["--bytes-per-s", "many"],
+        &[],
+        &["--none", "--bytes-per-s", "1"],
+    ] {
+        let wrong = centre.run(&[&["commune", "quota", "dijon"], wrong].concat());
+        assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    }
+    let set = centre.json(&["commune", "quota", "dijon", "--records-per-s", "2"]);
+    assert_eq!(set["quota"], json!({"records_per_s": 2}));
+    centre.start();
+    let batch = format!("{}\n", process_event("ws-1", "whoami")).repeat(60);
+    assert_eq!(post(&centre, &greedy, batch.clone()), 200);
+    assert_eq!(post(&centre, &greedy, batch.clone()), 429);
+    assert_eq!(post(&centre, &other, batch.clone()), 200);
+    let status = centre.json(&["feed", "status", "dijon-pc"]);
+    assert_eq!(status["health"]["refused"]["over-quota"], 1, "{status}");
+    assert_eq!(status["health"]["records"], 60, "{status}");
+
+    let listed = centre.run(&["commune", "list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("RECORDS/S"), "{listed:?}");
+    centre.json(&["commune", "quota", "dijon", "--none"]);
+    assert_eq!(post(&centre, &greedy, batch.clone()), 200);
+    // A feed's own quota, in bytes.
+    centre.json(&["feed", "quota", "talant-pc", "--bytes-per-s", "1 KiB"]);
+    assert_eq!(post(&centre, &other, batch.clone()), 200);
+    assert_eq!(post(&centre, &other, batch), 429);
+    centre.stop();
+}

@@ -8,20 +8,30 @@ use axum::{
 use event::{Commune, CommuneId, Timestamp};
 use store::{Scope, db::DbError};
 
-use crate::{Api, App, ask::Ask, page, params::Params, problem::Problem};
+use crate::{Api, App, ask::Ask, page, params::Params, problem::Problem, quota};
 
 /// The communes in scope.
 pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
     let communes = app.db.communes(ask.scope()).await.map_err(Problem::of_db)?;
-    Ok(page::whole(communes))
+    Ok(page::whole(quota::with_quotas(&app, ask.scope(), communes).await?))
 }
 
 /// One commune.
 pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
+    let commune = named(&app, &ask).await?;
+    Ok(Json(quota::with_quota(&app, ask.scope(), commune).await?).into_response())
+}
+
+/// Sets how much its feeds may send together.
+pub(crate) async fn set_quota(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let commune = named(&app, &ask).await?;
+    Ok(Json(quota::set(&app, &mut ask, commune).await?).into_response())
+}
+
+async fn named(app: &App, ask: &Ask) -> Result<Commune, Problem> {
     let id: CommuneId = ask.id("commune")?;
-    let found = find(&app, ask.scope(), &id).await?;
-    let commune = found.ok_or_else(|| Problem::not_found("commune", id.as_str()))?;
-    Ok(Json(commune).into_response())
+    let found = find(app, ask.scope(), &id).await?;
+    found.ok_or_else(|| Problem::not_found("commune", id.as_str()))
 }
 
 /// Adds a commune; its name is its id where none is given.

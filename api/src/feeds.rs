@@ -11,7 +11,7 @@ use store::{auth::Secret, db::DbError};
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{App, FeedHealth, ask::Ask, communes, nearest::hint, page, problem::Problem};
+use crate::{App, FeedHealth, ask::Ask, communes, nearest::hint, page, problem::Problem, quota};
 
 /// For how long two keys may open a feed, in seconds.
 const OVERLAP_MAX_S: u64 = 30 * 86_400;
@@ -33,12 +33,20 @@ struct WithKey<'a> {
 /// The feeds in scope, of one commune where `commune` is given.
 pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
     let (scope, _) = communes::narrowed(&app, ask.scope(), &ask.params).await?;
-    Ok(page::whole(app.db.feeds(&scope).await.map_err(Problem::of_db)?))
+    let feeds = app.db.feeds(&scope).await.map_err(Problem::of_db)?;
+    Ok(page::whole(quota::with_quotas(&app, &scope, feeds).await?))
 }
 
 /// One feed.
 pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
-    Ok(Json(find(&app, &ask).await?).into_response())
+    let feed = find(&app, &ask).await?;
+    Ok(Json(quota::with_quota(&app, ask.scope(), feed).await?).into_response())
+}
+
+/// Sets how much it may send.
+pub(crate) async fn set_quota(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let feed = find(&app, &ask).await?;
+    Ok(Json(quota::set(&app, &mut ask, feed).await?).into_response())
 }
 
 /// A feed with how it does.

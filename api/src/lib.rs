@@ -24,6 +24,7 @@ mod params;
 mod policy;
 mod precondition;
 mod problem;
+mod quota;
 mod routes;
 mod rules;
 mod status;

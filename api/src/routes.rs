@@ -101,6 +101,7 @@ impl Route {
         let filter = match self.info.method {
             Method::POST => MethodFilter::POST,
             Method::PATCH => MethodFilter::PATCH,
+            Method::PUT => MethodFilter::PUT,
             Method::DELETE => MethodFilter::DELETE,
             // The table has no other.
             _ => MethodFilter::GET,
@@ -167,6 +168,8 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/communes", Reader, communes::list),
         Route::new(Method::POST, "/api/v1/communes", Admin, communes::add).body(&["id", "name"]),
         Route::new(Method::GET, "/api/v1/communes/{id}", Reader, communes::get),
+        Route::new(Method::PUT, "/api/v1/communes/{id}/quota", Admin, communes::set_quota)
+            .body(&["records_per_s", "bytes_per_s"]),
         Route::new(Method::GET, "/api/v1/communes/{id}/rules", Reader, policy::get).params(&["at"]),
         Route::new(Method::POST, "/api/v1/communes/{id}/rules/choices", Analyst, policy::choose)
             .body(&["select", "state", "level", "reason"]),
@@ -177,6 +180,8 @@ pub(crate) fn table() -> Vec<Route> {
             .body(&["id", "commune", "format", "name"]),
         Route::new(Method::GET, "/api/v1/feeds/{id}", Reader, feeds::get),
         Route::new(Method::GET, "/api/v1/feeds/{id}/health", Reader, feeds::health),
+        Route::new(Method::PUT, "/api/v1/feeds/{id}/quota", Admin, feeds::set_quota)
+            .body(&["records_per_s", "bytes_per_s"]),
         Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate)
             .body(&["overlap_s"]),
         Route::new(Method::GET, "/api/v1/tokens", Admin, tokens::list),

@@ -137,6 +137,13 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::GET, "/api/v1/feeds/{id}/health", &|of| {
         target(format!("/api/v1/feeds/{of}-pc/health"), None, format!("{of}-pc"))
     });
+    add(Method::PUT, "/api/v1/communes/{id}/quota", &|of| {
+        target(format!("/api/v1/communes/{of}/quota"), Some(json!({"records_per_s": 9})), of)
+    });
+    add(Method::PUT, "/api/v1/feeds/{id}/quota", &|of| {
+        let body = json!({"records_per_s": 9});
+        target(format!("/api/v1/feeds/{of}-pc/quota"), Some(body), format!("{of}-pc"))
+    });
     add(Method::POST, "/api/v1/feeds/{id}/rotate", &|of| {
         target(format!("/api/v1/feeds/{of}-pc/rotate"), Some(json!({})), format!("{of}-pc"))
     });
@@ -304,7 +311,7 @@ async fn every_route_refuses_what_it_does_not_know() {
             let problem = ask(&centre, &case, &odd, Some(&centre.tokens.admin)).await.problem(422);
             assert_eq!(problem["pointer"], "#/nonsense", "{what}");
         }
-        let odd = Case { method: Method::PUT, ..case };
+        let odd = Case { method: Method::TRACE, ..case };
         let answer = ask(&centre, &odd, &odd.own, Some(&centre.tokens.admin)).await;
         answer.problem(405);
         assert!(answer.header("allow").contains(route.method.as_str()), "{what}: {answer:?}");

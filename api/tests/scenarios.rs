@@ -265,6 +265,30 @@ async fn an_administrator_onboards_a_commune() {
     assert_eq!(centre.feeds_changed.load(Ordering::Relaxed), 2);
     assert!(!centre.get(admin, "/api/v1/feeds").await.text.contains("jqf_"));
 
+    let put = async |uri: &str, body: Value| centre.send(admin, Method::PUT, uri, body).await;
+    let quota = json!({"records_per_s": 500, "bytes_per_s": null});
+    let set = put("/api/v1/feeds/chenove-pc/quota", quota).await;
+    assert_eq!((set.status.as_u16(), &set.json()["quota"]), (200, &json!({"records_per_s": 500})));
+    assert_eq!(centre.feeds_changed.load(Ordering::Relaxed), 3);
+    put("/api/v1/communes/chenove/quota", json!({"bytes_per_s": 1_000})).await;
+    let communes = centre.get(admin, "/api/v1/communes").await.json();
+    let quotas: Vec<&Value> =
+        communes["items"].as_array().unwrap().iter().map(|commune| &commune["quota"]).collect();
+    assert!(quotas.contains(&&json!({"bytes_per_s": 1_000})), "{communes}");
+    assert!(quotas.contains(&&Value::Null), "{communes}");
+    for (body, pointer) in [
+        (json!({"records_per_s": 0}), "#/records_per_s"),
+        (json!({"records_per_s": 1, "bytes_per_s": 0}), "#/bytes_per_s"),
+        (json!({"records_per_s": -1}), "#/records_per_s"),
+        (json!({"record_per_s": 1}), "#/record_per_s"),
+    ] {
+        let problem = put("/api/v1/communes/chenove/quota", body).await.problem(422);
+        assert_eq!(problem["pointer"], pointer, "{problem}");
+    }
+    put("/api/v1/feeds/chenove-pc/quota", json!({})).await;
+    let feed = centre.get(admin, "/api/v1/feeds/chenove-pc").await.json();
+    assert_eq!(feed.get("quota"), None, "{feed}");
+
     post("/api/v1/tokens", json!({"name": "all"})).await.problem(422);
     post("/api/v1/tokens", json!({"name": "root", "role": "admin", "communes": ["chenove"]}))
         .await

@@ -19,6 +19,7 @@ mod indicator;
 mod json;
 mod level;
 mod namespace;
+mod quota;
 mod record;
 mod signal;
 mod space;
@@ -42,6 +43,7 @@ pub use ids::{
 pub use indicator::{Indicator, IndicatorRef, IndicatorType, Tlp};
 pub use level::Level;
 pub use namespace::{Names, Namespace};
+pub use quota::{Quota, QuotaOf};
 pub use record::{Record, RecordError};
 pub use signal::{Contribution, Signal};
 pub use space::{Lent, Space, Unescaped};

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use event::{Feed, FeedId};
 
+use crate::quota::{Load, OverQuota};
+
 /// The feeds as the collectors see them: a snapshot in memory, refreshed when feeds change.
 pub trait Feeds: Send + Sync + 'static {
     /// The feed whose key this is. Compares hashes of keys, so that timing tells nothing of
@@ -12,4 +14,11 @@ pub trait Feeds: Send + Sync + 'static {
 
     /// The feed of this id, for listeners that the configuration binds to one.
     fn by_id(&self, id: &FeedId) -> Option<Arc<Feed>>;
+
+    /// Charges all `shares` to the quotas of their feeds and communes, or none where one of them
+    /// is used up. By default nothing has a quota.
+    fn admit(&self, shares: &[Load<'_>]) -> Result<(), OverQuota> {
+        let _ = shares;
+        Ok(())
+    }
 }

@@ -6,5 +6,6 @@ pub mod collect;
 mod feeds;
 pub mod formats;
 pub mod intel;
+pub mod quota;
 
 pub use feeds::Feeds;

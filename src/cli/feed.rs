@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use event::{CommuneId, FeedId, FormatName};
 use reqwest::Url;
 
-use super::Server;
+use super::{Quota, Server};
 use crate::commands::feed_snippet::Shipper;
 
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,15 @@ pub(crate) enum Feed {
     },
     /// The feeds
     List {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Set how much a feed may send, from now on; more is answered with 429 until it fits
+    Quota {
+        /// The feed
+        id: FeedId,
+        #[command(flatten)]
+        quota: Quota,
         #[command(flatten)]
         server: Server,
     },

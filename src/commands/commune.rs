@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     Exit, Failure,
     cli::{Commune, Global, Output},
-    commands::{connect, connect_or_create},
+    commands::{connect, connect_or_create, quota},
     print,
 };
 
@@ -31,8 +31,18 @@ pub(crate) async fn run(global: &Global, args: Commune) -> Result<Exit, Failure>
             print::list(
                 global.output,
                 &answer,
-                &[("ID", "id"), ("NAME", "name"), ("CREATED", "created")],
+                &[
+                    ("ID", "id"),
+                    ("NAME", "name"),
+                    ("CREATED", "created"),
+                    ("RECORDS/S", "quota.records_per_s"),
+                    ("BYTES/S", "quota.bytes_per_s"),
+                ],
             )?;
+        }
+        Commune::Quota { id, quota, server } => {
+            let path = format!("/api/v1/communes/{id}/quota");
+            quota::set(global, &path, &format!("commune {id}"), &quota, &server).await?;
         }
     }
     Ok(Exit::Done)

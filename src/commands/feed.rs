@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Exit, Failure,
     cli::{Feed, Global, Output},
-    commands::{connect, load_config},
+    commands::{connect, load_config, quota},
     print,
 };
 
@@ -41,8 +41,14 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
                 ("FORMAT", "format"),
                 ("NAME", "name"),
                 ("CREATED", "created"),
+                ("RECORDS/S", "quota.records_per_s"),
+                ("BYTES/S", "quota.bytes_per_s"),
             ];
             print::list(global.output, &answer, &columns)?;
+        }
+        Feed::Quota { id, quota, server } => {
+            let path = format!("/api/v1/feeds/{id}/quota");
+            quota::set(global, &path, &format!("feed {id}"), &quota, &server).await?;
         }
         Feed::Status { id, server } => return feed_health::status(global, id, &server).await,
         Feed::Wait { id, timeout_s, server } => {

@@ -15,6 +15,7 @@ pub(crate) mod hunt;
 pub(crate) mod incident;
 pub(crate) mod indicator;
 mod offline;
+mod quota;
 pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod serve;

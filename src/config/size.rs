@@ -1,6 +1,6 @@
 //! A number of bytes.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,16 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| {
+            format!("{text:?} is no size; write a number of bytes, or e.g. \"512 MiB\"")
+        })
+    }
+}
+
 impl Serialize for ByteSize {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -73,11 +83,7 @@ impl<'de> Deserialize<'de> for ByteSize {
         }
         match Form::deserialize(deserializer)? {
             Form::Number(bytes) => Ok(Self(bytes)),
-            Form::Text(text) => Self::parse(&text).ok_or_else(|| {
-                serde::de::Error::custom(format!(
-                    "{text:?} is no size; write a number of bytes, or e.g. \"512 MiB\""
-                ))
-            }),
+            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
         }
     }
 }

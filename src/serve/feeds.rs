@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use event::{Feed, FeedId, Timestamp};
-use ingest::Feeds;
+use ingest::{
+    Feeds,
+    quota::{Load, OverQuota, Quotas},
+};
 use store::{
     auth::{Secret, SecretHash},
     db::{Database, DbError, FeedKey},
@@ -14,6 +17,7 @@ use store::{
 #[derive(Default)]
 pub(crate) struct FeedTable {
     snapshot: ArcSwap<Snapshot>,
+    quotas: Quotas,
 }
 
 #[derive(Default)]
@@ -24,8 +28,9 @@ struct Snapshot {
 }
 
 impl FeedTable {
-    /// Reads the feeds anew.
+    /// Reads the feeds and quotas anew.
     pub(crate) async fn refresh(&self, db: &dyn Database) -> Result<(), DbError> {
+        self.quotas.set(db.all_quotas().await?);
         let mut snapshot = Snapshot::default();
         for FeedKey { hash, feed, until } in db.feed_keys().await? {
             let feed = Arc::new(feed);
@@ -48,10 +53,15 @@ impl Feeds for FeedTable {
     fn by_id(&self, id: &FeedId) -> Option<Arc<Feed>> {
         self.snapshot.load().by_id.get(id).cloned()
     }
+
+    fn admit(&self, loads: &[Load<'_>]) -> Result<(), OverQuota> {
+        self.quotas.admit(loads)
+    }
 }
 
 /// What a key is for the socket in the data folder: `feed:` and a feed's id. Whoever reaches
-/// the socket may read the folder, and needs no other proof.
+/// the socket may read the folder, and needs no other proof. Quotas are not for replays by the
+/// operator, who is at the machine.
 pub(crate) struct LocalFeeds(pub(crate) Arc<FeedTable>);
 
 /// What stands before a feed's id in a key for [`LocalFeeds`].

@@ -8,7 +8,9 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use event::{BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Timestamp};
+use event::{
+    BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota, QuotaOf, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -182,6 +184,13 @@ pub trait Database: Send + Sync + 'static {
         key: SecretHash,
         old_until: Option<Timestamp>,
     ) -> Result<(), DbError>;
+    /// Sets how much a commune or a feed may send; a quota without bounds takes its own away.
+    /// Missing: a commune or feed that was not added. Refused: a bound of 0.
+    async fn set_quota(&self, of: &QuotaOf, quota: Quota) -> Result<(), DbError>;
+    /// The quotas of the communes in scope and of their feeds.
+    async fn quotas(&self, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
+    /// Every quota, for the collectors, which work before any scope.
+    async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
     /// Every feed with its keys' hashes, for the collectors, which answer before any scope: by
     /// feed, the old one after the new one.
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError>;

@@ -1,6 +1,6 @@
 //! What may be registered: tokens, communes, feeds.
 
-use event::{Commune, Feed};
+use event::{Commune, Feed, Quota};
 
 use super::DbError;
 use crate::auth::{Role, TokenInfo};
@@ -45,6 +45,18 @@ pub(super) fn check_commune(commune: &Commune) -> Result<(), DbError> {
 /// Refuses a feed without a name to show.
 pub(super) fn check_feed(feed: &Feed) -> Result<(), DbError> {
     check_name("feed", &feed.name)
+}
+
+/// Refuses a bound that would stop everything.
+pub(super) fn check_quota(quota: &Quota) -> Result<(), DbError> {
+    let bounds = [("records_per_s", quota.records_per_s), ("bytes_per_s", quota.bytes_per_s)];
+    match bounds.iter().find(|(_, bound)| *bound == Some(0)) {
+        Some((name, _)) => refuse(format!(
+            "{name} is 0; give at least 1, leave it out for no bound, or change the feed's key to \
+             let nothing in"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), DbError> {

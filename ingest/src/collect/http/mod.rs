@@ -16,6 +16,7 @@
 //! | 422 | there are records, none well-formed | nothing |
 //! | 400, 408, 413, 415 | the body as a whole can't be read | nothing |
 //! | 401, 405 | wrong key, wrong method | nothing |
+//! | 429 + `Retry-After` | the feed or its commune sends more than its quota | nothing |
 //! | 503 + `Retry-After` | the bus is full or stopped, or too many senders at once | what `accepted` says, nothing where it is absent |
 //!
 //! A 200 tells the rejected records one by one: they are the sender's to mend, sending them
@@ -69,7 +70,7 @@ use self::{
     take::{Batch, Found, Split, Way},
 };
 use super::{admission::Admission, meter::CollectMetrics};
-use crate::{Feeds, bus::Bus};
+use crate::{Feeds, bus::Bus, quota::Load};
 
 /// What the HTTP door needs.
 #[derive(Clone)]
@@ -182,12 +183,15 @@ impl Open {
         notes: &mut Option<S::Notes>,
     ) -> Result<Receipt, Refusal> {
         let feed = feed.insert(self.feed_of(key::of(&head.headers))?);
+        // Before the body is read, which whoever is over the quota must not burden us with.
+        self.charge(&[Load::nothing(feed)])?;
         let key = if S::REPEATABLE { repeat::key_of(&head.headers)? } else { None };
         let (batch, noted, _turn) = self.unpack(head, body, way).await?;
         *notes = Some(noted);
         match key {
             Some(key) => self.hand_over_once(batch, feed, way, key).await,
             None => {
+                self.charge(&[batch.share(feed)])?;
                 take::hand_over(batch, self.door.bus.as_ref(), feed, way, &self.door.metrics).await
             }
         }
@@ -207,6 +211,7 @@ impl Open {
             Begun::First(taking) => taking,
             Begun::Again(receipt) => return Ok(Receipt { is_replayed: true, ..receipt }),
         };
+        self.charge(&[batch.share(feed)])?;
         let (door, feed, ids) = (self.door.clone(), Arc::clone(feed), way.ids);
         let handed = tokio::spawn(async move {
             let way = Way { limits: &door.limits, split: (), ids };
@@ -244,6 +249,11 @@ impl Open {
         let body = body::read(body, limits, admission).await?;
         let (batch, notes) = take::unpack(body, coding, way, admission).await?;
         Ok((batch, notes, turn))
+    }
+
+    /// Charges the quotas.
+    fn charge(&self, shares: &[Load<'_>]) -> Result<(), Refusal> {
+        self.door.feeds.admit(shares).map_err(|over| Refusal::OverQuota { over })
     }
 
     /// The feed that a key opens.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::Receipt;
-use crate::bus::AppendError;
+use crate::{bus::AppendError, quota::OverQuota};
 
 /// Why a request is refused. The texts are the problem's `detail`: what, and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,8 @@ pub(super) enum Refusal {
     Slow { time_max: Duration, idle_max: Duration },
     #[error("too much is being received at once; nothing was taken, send it again later")]
     Busy { retry: Duration },
+    #[error("{over}; nothing was taken, send it again in {} s", retry_s(&over.wait))]
+    OverQuota { over: OverQuota },
     #[error("failed to append: {error}; what was not accepted can be sent again later")]
     Bus { error: AppendError, retry: Duration, receipt: Option<Box<Receipt>> },
     #[error(
@@ -90,6 +92,11 @@ pub(super) enum Refusal {
     NothingAcceptable(Box<Receipt>),
     #[error("failed to read the body: an internal fault, which the server's log names")]
     Internal,
+}
+
+/// Whole seconds to wait; never 0, which invites a tight loop.
+fn retry_s(wait: &Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl Refusal {
@@ -116,6 +123,9 @@ impl Refusal {
             }
             Self::Slow { .. } => (StatusCode::REQUEST_TIMEOUT, "body-slow", "Body too slow"),
             Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
+            Self::OverQuota { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "over-quota", "More than the quota")
+            }
             Self::Bus { error: AppendError::Full { .. }, .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "bus-full", "The bus is full")
             }
@@ -161,9 +171,9 @@ impl Refusal {
             // RFC 7694: the codings that a request may use.
             Self::Coding(_) => (header::ACCEPT_ENCODING, "gzip, zstd".into()),
             Self::Busy { retry } | Self::Bus { retry, .. } => {
-                // Never 0, which invites a tight loop.
-                (header::RETRY_AFTER, retry.as_secs().max(1).to_string())
+                (header::RETRY_AFTER, retry_s(retry).to_string())
             }
+            Self::OverQuota { over } => (header::RETRY_AFTER, retry_s(&over.wait).to_string()),
             Self::RepeatEarly => (header::RETRY_AFTER, "1".to_owned()),
             Self::Slow { .. } | Self::Interrupted(_) => (header::CONNECTION, "close".to_owned()),
             _ => return None,

@@ -21,6 +21,7 @@ use crate::{
         append::{Appending, append, encode},
         meter::CollectMetrics,
     },
+    quota::Load,
 };
 
 /// What a record takes in memory beside its bytes: its place, its envelope, its handle.
@@ -47,6 +48,13 @@ impl Batch {
             tracing::error!(%error, "failed to digest a body");
             Refusal::Internal
         })
+    }
+
+    /// What quotas are charged for it, where it is `feed`'s.
+    pub(super) fn share<'a>(&self, feed: &'a Feed) -> Load<'a> {
+        let good = &self.pieces.good;
+        let bytes: usize = good.iter().map(|piece| piece.range.len()).sum();
+        Load { feed, records: good.len() as u64, bytes: bytes as u64 }
     }
 
     /// The records of the same body that `keep` says, of which `faults` were turned away.

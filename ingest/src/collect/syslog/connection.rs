@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Open,
     frame::{FrameError, Framer},
-    sink::Sink,
+    sink::{OverQuota, Sink},
 };
 
 /// What one read asks for.
@@ -50,7 +50,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         let framer = Framer::new(limits.frame_bytes_max, limits.skipped_bytes_max);
         Self {
             framer,
-            sink: Sink::new(Arc::clone(&open), cancel.clone()),
+            sink: Sink::new(Arc::clone(&open), cancel.clone(), OverQuota::Waits),
             open,
             stream,
             peer,

@@ -22,7 +22,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Open, SyslogDoor, sink::Sink};
+use super::{
+    Open, SyslogDoor,
+    sink::{OverQuota, Sink},
+};
 use crate::collect::quiet::Quiet;
 
 /// The largest datagram there is.
@@ -58,7 +61,7 @@ pub async fn serve_datagrams(socket: UdpSocket, door: SyslogDoor, cancel: Cancel
     let open = Arc::new(Open { door, quiet: Quiet::default() });
     let waiting_bytes = Arc::new(AtomicUsize::new(0));
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    let sink = Sink::new(Arc::clone(&open), cancel.clone());
+    let sink = Sink::new(Arc::clone(&open), cancel.clone(), OverQuota::Drops);
     let appending = tokio::spawn(append(sink, receiver, Arc::clone(&waiting_bytes)));
     read(&socket, &open, &sender, &waiting_bytes, &cancel).await;
     drop(sender);

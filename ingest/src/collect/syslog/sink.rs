@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, ops::ControlFlow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use event::Timestamp;
+use event::{Feed, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -15,24 +15,38 @@ use super::{
 use crate::{
     bus::AppendError,
     collect::append::{append, encode},
+    quota::Load,
 };
 
 /// Waits between two tries to append, growing.
 const RETRY_MIN: Duration = Duration::from_millis(10);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
+/// What becomes of a message whose feed or commune is over its quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OverQuota {
+    /// Nothing is read until it may come, which slows its sender.
+    Waits,
+    /// It is dropped, as its sender cannot be slowed and its neighbours may not be.
+    Drops,
+}
+
+/// After so long a quota is looked at again, as it may have been raised.
+const QUOTA_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// Messages on their way to the bus.
 pub(super) struct Sink {
     open: Arc<Open>,
     cancel: CancellationToken,
+    over_quota: OverQuota,
     pending: Pending,
     /// When to give up, once the listener closes.
     deadline: Option<Instant>,
 }
 
 impl Sink {
-    pub(super) fn new(open: Arc<Open>, cancel: CancellationToken) -> Self {
-        Self { open, cancel, pending: Pending::default(), deadline: None }
+    pub(super) fn new(open: Arc<Open>, cancel: CancellationToken, over_quota: OverQuota) -> Self {
+        Self { open, cancel, over_quota, pending: Pending::default(), deadline: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -54,6 +68,9 @@ impl Sink {
         })?;
         let raw = message.into_record(key.as_deref());
         let raw_bytes = raw.len();
+        if self.charge(peer, &feed, raw_bytes).await.is_break() {
+            return Ok(());
+        }
         let payload = encode(&feed, received, raw, None);
         self.admit(peer, payload.len() + RECORD_OVERHEAD_BYTES).await;
         self.pending.push(feed, payload, raw_bytes);
@@ -64,6 +81,31 @@ impl Sink {
             self.flush(peer).await;
         }
         Ok(())
+    }
+
+    /// Charges the quotas for one message; breaks where it is dropped. Whoever waits holds nothing
+    /// of the budget of memory meanwhile, so that no other sender is slowed.
+    async fn charge(&mut self, peer: SocketAddr, feed: &Feed, bytes: usize) -> ControlFlow<()> {
+        let load = Load { feed, records: 1, bytes: bytes as u64 };
+        while let Err(over) = self.open.door.feeds.admit(&[load]) {
+            self.open.warn(peer, &over);
+            match self.over_quota {
+                OverQuota::Drops => {
+                    self.open.door.metrics.rejected(Some(feed), "over-quota", 1);
+                    return ControlFlow::Break(());
+                }
+                // What was read when the listener closes its sender thinks delivered.
+                OverQuota::Waits if self.cancel.is_cancelled() => break,
+                OverQuota::Waits => {
+                    self.flush(peer).await;
+                    tokio::select! {
+                        () = self.cancel.cancelled() => {}
+                        () = sleep(over.wait.min(QUOTA_WAIT_MAX)) => {}
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Takes `bytes` of the budget. Whoever has to wait for it holds none of it, so that some

@@ -6,7 +6,7 @@ use crate::{
     auth::Secret,
     db::{DbError, FeedKey},
 };
-use event::{Commune, FeedId, Timestamp};
+use event::{Commune, FeedId, Quota, QuotaOf, Timestamp};
 
 /// Communes are listed by id, each once.
 pub async fn communes_are_kept<F: Fixture>() {
@@ -115,4 +115,47 @@ pub async fn closes_for_good<F: Fixture>() {
     assert!(matches!(db.revoke_token("a").await, Err(DbError::Backend(_))));
     let again = fixture.open().await;
     assert_eq!(again.communes(&Scope::all()).await.unwrap().len(), 1);
+}
+
+/// Quotas are set and taken away, each commune's and feed's by itself.
+pub async fn quotas_are_kept<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    add_communes(&db, &["dijon", "talant"]).await;
+    let key = Secret::generate("jqf").unwrap().hash();
+    db.add_feed(feed("dijon", "dijon"), key).await.unwrap();
+    let (dijon, talant) = (commune("dijon"), commune("talant"));
+    let commune = QuotaOf::Commune(dijon.clone());
+    let same_name = QuotaOf::Feed(FeedId::new("dijon").unwrap());
+    let some = Quota { records_per_s: Some(5), bytes_per_s: None };
+    let more = Quota { records_per_s: Some(u64::MAX), bytes_per_s: Some(1) };
+    assert_eq!(db.all_quotas().await.unwrap(), []);
+    db.set_quota(&commune, some).await.unwrap();
+    db.set_quota(&same_name, some).await.unwrap();
+    db.set_quota(&same_name, more).await.unwrap();
+    let kept = db.all_quotas().await.unwrap();
+    let largest = Quota { records_per_s: Some(i64::MAX as u64), ..more };
+    assert_eq!(kept, [(commune.clone(), some), (same_name.clone(), largest)]);
+
+    db.set_quota(&QuotaOf::Commune(talant.clone()), more).await.unwrap();
+    assert_eq!(db.quotas(&Scope::only([dijon])).await.unwrap(), kept);
+    let other = [(QuotaOf::Commune(talant.clone()), largest)];
+    assert_eq!(db.quotas(&Scope::only([talant.clone()])).await.unwrap(), other);
+    assert_eq!(db.quotas(&Scope::all()).await.unwrap(), db.all_quotas().await.unwrap());
+    db.set_quota(&QuotaOf::Commune(talant), Quota::default()).await.unwrap();
+
+    for zero in [
+        Quota { records_per_s: Some(0), bytes_per_s: Some(1) },
+        Quota { records_per_s: None, bytes_per_s: Some(0) },
+    ] {
+        let refused = db.set_quota(&commune, zero).await;
+        assert!(matches!(refused, Err(DbError::Refused(_))), "{refused:?}");
+    }
+    let absent = QuotaOf::Feed(FeedId::new("absent").unwrap());
+    let missing = db.set_quota(&absent, some).await;
+    assert!(matches!(missing, Err(DbError::Missing { what: "feed", .. })), "{missing:?}");
+
+    db.set_quota(&same_name, Quota::default()).await.unwrap();
+    db.set_quota(&same_name, Quota::default()).await.unwrap();
+    assert_eq!(db.all_quotas().await.unwrap(), [(commune, some)]);
 }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_rules.sql"),
     include_str!("migrations/0003_correlations.sql"),
     include_str!("migrations/0004_old_keys.sql"),
+    include_str!("migrations/0005_quotas.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use event::{BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Timestamp};
+use event::{
+    BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota, QuotaOf, Timestamp,
+};
 
 use super::{
     Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, FeedKey,
@@ -29,6 +31,7 @@ mod migrate;
 mod open;
 mod policies;
 mod pool;
+mod quotas;
 mod raise;
 mod rules;
 mod splits;
@@ -108,6 +111,21 @@ impl Database for Sqlite {
     ) -> Result<(), DbError> {
         let id = id.clone();
         self.pool.write(move |tx| feeds::rotate_key(tx, &id, key, old_until)).await
+    }
+
+    async fn set_quota(&self, of: &QuotaOf, quota: Quota) -> Result<(), DbError> {
+        super::register::check_quota(&quota)?;
+        let of = of.clone();
+        self.pool.write(move |tx| quotas::set(tx, &of, quota)).await
+    }
+
+    async fn quotas(&self, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| quotas::list(tx, &scope)).await
+    }
+
+    async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
+        self.pool.read(quotas::all).await
     }
 
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError> {

@@ -148,7 +148,7 @@ fn refused(refusal: &Refusal) -> Response {
     let (status, kind) = match (status, slug) {
         (StatusCode::UNAUTHORIZED, _) => (status, "security_exception"),
         // Shippers know 429 as "later"; some give up on 503.
-        (_, "bus-full" | "busy") => NO_ROOM,
+        (_, "bus-full" | "busy" | "over-quota") => NO_ROOM,
         (StatusCode::BAD_REQUEST, _) => (status, "illegal_argument_exception"),
         (StatusCode::PAYLOAD_TOO_LARGE, _) => (status, "content_too_long_exception"),
         _ => (status, "status_exception"),

@@ -187,6 +187,7 @@ fn refused(refusal: &Refusal) -> Response {
         Refusal::KeyMissing => Code::KEY_MISSING,
         Refusal::KeyWrong => Code::KEY_WRONG,
         Refusal::Busy { .. } | Refusal::Bus { .. } => Code::BUSY,
+        Refusal::OverQuota { .. } => Code { status: refusal.kind().0, ..Code::BUSY },
         Refusal::Internal => Code::INTERNAL,
         // The status says more than the code, which is for all that cannot be read.
         other => Code { status: other.kind().0, ..Code::BAD_DATA },

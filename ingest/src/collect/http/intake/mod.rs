@@ -37,8 +37,9 @@ use super::{
     answer::Receipt,
     key,
     problem::Refusal,
-    take::{self, Split, Way},
+    take::{self, Batch, Split, Way},
 };
+use crate::quota::Load;
 
 /// What the answer holds: one id, or a list of them.
 #[derive(Clone, Copy)]
@@ -142,9 +143,19 @@ async fn keyed_by_body(open: &Open, request: Request, split: Keyed) -> Result<Re
         let fallback = key::of(&head.headers);
         let feeds = feeds(open, &shares, fallback.as_deref())?;
         let mut whole = Receipt::default();
-        for (place, feed) in (0..).zip(&feeds) {
+        let batches: Vec<Batch> = (0..feeds.len())
+            .map(|place| batch.only(shares.faults[place], |record| shares.of(record) == place))
+            .collect();
+        let charged: Vec<_> =
+            feeds.iter().zip(&batches).map(|(feed, mine)| mine.share(feed)).collect();
+        // One by one first, so that the refusal counts as that of the feed which is over.
+        for feed in &feeds {
             known = Some(Arc::clone(feed));
-            let mine = batch.only(shares.faults[place], |record| shares.of(record) == place);
+            open.charge(&[Load::nothing(feed)])?;
+        }
+        open.charge(&charged)?;
+        for (mine, feed) in batches.into_iter().zip(&feeds) {
+            known = Some(Arc::clone(feed));
             let (bus, metrics) = (open.door.bus.as_ref(), &open.door.metrics);
             match take::hand_over(mine, bus, feed, &way, metrics).await {
                 Ok(receipt) => whole.join(receipt),

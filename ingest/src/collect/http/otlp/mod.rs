@@ -104,7 +104,7 @@ fn refused(refusal: &Refusal, encoding: Encoding) -> Response {
         StatusCode::UNAUTHORIZED => 16,
         StatusCode::SERVICE_UNAVAILABLE => 14,
         StatusCode::INTERNAL_SERVER_ERROR => 13,
-        StatusCode::PAYLOAD_TOO_LARGE => 8,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => 8,
         _ => 3,
     };
     let message = refusal.to_string();

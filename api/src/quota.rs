@@ -1,0 +1,80 @@
+//! How much communes and feeds may send.
+
+use std::collections::HashMap;
+
+use event::{Commune, Feed, Quota, QuotaOf};
+use serde::Serialize;
+use store::{Scope, db::DbError};
+
+use crate::{Api, ask::Ask, problem::Problem};
+
+/// A commune or feed with its quota, where it has one.
+#[derive(Serialize)]
+pub(crate) struct WithQuota<T> {
+    #[serde(flatten)]
+    of: T,
+    #[serde(skip_serializing_if = "Quota::is_unbounded")]
+    quota: Quota,
+}
+
+/// What has quotas.
+pub(crate) trait Bounded {
+    fn quota_of(&self) -> QuotaOf;
+}
+
+impl Bounded for Commune {
+    fn quota_of(&self) -> QuotaOf {
+        QuotaOf::Commune(self.id.clone())
+    }
+}
+
+impl Bounded for Feed {
+    fn quota_of(&self) -> QuotaOf {
+        QuotaOf::Feed(self.id.clone())
+    }
+}
+
+/// Each of `items` with its quota.
+pub(crate) async fn with_quotas<T: Bounded>(
+    api: &Api,
+    scope: &Scope,
+    items: Vec<T>,
+) -> Result<Vec<WithQuota<T>>, Problem> {
+    let quotas = api.db.quotas(scope).await.map_err(Problem::of_db)?;
+    let quotas: HashMap<QuotaOf, Quota> = quotas.into_iter().collect();
+    let each = items.into_iter().map(|of| {
+        let quota = quotas.get(&of.quota_of()).copied().unwrap_or_default();
+        WithQuota { of, quota }
+    });
+    Ok(each.collect())
+}
+
+/// One with its quota.
+pub(crate) async fn with_quota<T: Bounded>(
+    api: &Api,
+    scope: &Scope,
+    item: T,
+) -> Result<Option<WithQuota<T>>, Problem> {
+    Ok(with_quotas(api, scope, vec![item]).await?.pop())
+}
+
+/// Sets the quota of what was found; a bound that the request leaves out is none.
+pub(crate) async fn set<T: Bounded>(
+    api: &Api,
+    ask: &mut Ask,
+    of: T,
+) -> Result<WithQuota<T>, Problem> {
+    let quota = Quota {
+        records_per_s: ask.fields.optional("records_per_s")?,
+        bytes_per_s: ask.fields.optional("bytes_per_s")?,
+    };
+    api.db.set_quota(&of.quota_of(), quota).await.map_err(|error| match error {
+        DbError::Refused(reason) => {
+            let zero = if quota.records_per_s == Some(0) { "records_per_s" } else { "bytes_per_s" };
+            Problem::content(&format!("#/{zero}"), reason)
+        }
+        error => Problem::of_db(error),
+    })?;
+    (api.feeds_changed)();
+    Ok(WithQuota { of, quota })
+}
