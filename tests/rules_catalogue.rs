@@ -37,6 +37,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("mobile", "Phones"),
     ("firewall", "Firewalls and VPN"),
     ("identity", "Sign-ins, Microsoft 365, Okta"),
+    ("operations", "The centre's own feeds"),
     ("correlations", "Correlations"),
 ];
 
@@ -72,6 +73,7 @@ const FEEDS: &[(&str, &str, &str, &str)] = &[
     ("okta", "*", "*", "Okta system log"),
     ("lookout", "*", "*", "Lookout"),
     ("harmony_mobile", "*", "*", "Harmony Mobile"),
+    ("jacquemart", "*", "*", "nothing: the centre says it itself"),
     ("*", "firewall", "*", "any firewall"),
     ("*", "mobile_threat", "*", "phone defence, e.g. PRADEO"),
     ("*", "mobile_compliance", "*", "phone defence, e.g. PRADEO"),

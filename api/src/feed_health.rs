@@ -24,10 +24,14 @@ pub struct FeedHealth {
     pub records: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// When the first and the last record came.
+    /// When the first record came.
     pub first_received: Option<Timestamp>,
-    /// See `first_received`.
+    /// When the last record came, in whichever run of the centre.
     pub last_received: Option<Timestamp>,
+    /// When the first record came, in whichever run of the centre.
+    pub known_since: Option<Timestamp>,
+    /// Whether it has been silent for longer than its rhythm explains.
+    pub is_silent: bool,
     /// Records of the last whole minutes, the newest first, an hour at most.
     pub records_by_minute: Vec<u64>,
     /// Requests or records that were turned away, by reason.

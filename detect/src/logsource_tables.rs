@@ -52,6 +52,7 @@ pub(crate) const PRODUCTS: &[&str] = &[
     "spring",
     "velocity",
     "jvm",
+    "jacquemart",
 ];
 
 /// Categories that events of this installation carry.

@@ -193,6 +193,15 @@ pub(crate) const VENDORS: &[Vendor] = &[
         kinds: &[Authentication, Email],
         is_builtin: true,
     },
+    // What the centre says of itself.
+    Vendor {
+        modules: &["jacquemart"],
+        products: &["jacquemart"],
+        services: &[],
+        datasets: &[],
+        kinds: &[],
+        is_builtin: true,
+    },
     Vendor {
         modules: &["okta"],
         products: &["okta"],

@@ -6,6 +6,7 @@
 //! files, SQL, rules and rights (a caller's `Scope` lives in `store`, beside the only
 //! code that can make one).
 
+mod activity;
 mod builder;
 mod commune;
 mod context;
@@ -26,6 +27,7 @@ mod space;
 mod time;
 mod value;
 
+pub use activity::{SLOTS_A_DAY, SLOTS_KEPT, Slots, slot_of};
 pub use builder::EventBuilder;
 pub use commune::Commune;
 pub use context::Context;

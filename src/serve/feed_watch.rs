@@ -8,7 +8,10 @@ use std::{
 
 use api::{FeedFailure, FeedHealth};
 use detect::Ruleset;
-use event::{Event, Feed, FeedId, Timestamp, fields};
+use event::{Event, Feed, FeedId, Timestamp, fields, slot_of};
+use store::db::FeedActivity;
+
+use super::feed_silence::FeedRhythm;
 
 /// Failures that are kept of a feed.
 const FAILURES_MAX: usize = 5;
@@ -37,6 +40,10 @@ struct Watched {
     refused: BTreeMap<&'static str, u64>,
     /// Digests of names.
     devices: HashSet<u64>,
+    /// When it was active, as far as nobody was told of it yet.
+    activity: Option<FeedActivity>,
+    /// What is known from earlier runs too.
+    rhythm: Option<FeedRhythm>,
 }
 
 fn minute(time: Timestamp) -> i64 {
@@ -50,6 +57,10 @@ impl Watched {
         health.bytes += bytes;
         health.first_received = health.first_received.or(Some(now));
         health.last_received = Some(now);
+        let activity = self.activity.get_or_insert_default();
+        activity.slots.set(slot_of(now));
+        activity.first = activity.first.or(Some(now));
+        activity.last = Some(now);
         match self.minutes.back_mut() {
             Some((last, count)) if *last == minute(now) => *count += records,
             _ => self.minutes.push_back((minute(now), records)),
@@ -98,6 +109,11 @@ impl Watched {
             refused: self.refused.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             failures: self.failures.iter().rev().cloned().collect(),
             devices: self.devices.len(),
+            known_since: self.rhythm.and_then(|rhythm| rhythm.first).or(self.health.first_received),
+            last_received: self.health.last_received.max(self.rhythm.map(|rhythm| rhythm.last)),
+            is_silent: self.rhythm.is_some_and(|rhythm| {
+                rhythm.is_silent && self.health.last_received <= Some(rhythm.last)
+            }),
             ..self.health.clone()
         }
     }
@@ -137,10 +153,45 @@ impl FeedWatch {
         }
     }
 
+    /// When feeds were active since this was asked last.
+    pub(crate) fn take_activity(&self) -> Vec<FeedActivity> {
+        let mut feeds = self.feeds();
+        let taken = feeds.iter_mut().filter_map(|(feed, watched)| {
+            Some(FeedActivity { feed: Some(feed.clone()), ..watched.activity.take()? })
+        });
+        taken.collect()
+    }
+
+    /// What was taken and could not be kept.
+    pub(crate) fn give_back(&self, taken: Vec<FeedActivity>) {
+        let mut feeds = self.feeds();
+        for activity in taken {
+            let Some(feed) = &activity.feed else { continue };
+            feeds
+                .entry(feed.clone())
+                .or_default()
+                .activity
+                .get_or_insert_default()
+                .merge(&activity);
+        }
+    }
+
+    /// What is known of feeds over more than this run.
+    pub(crate) fn set_silent(&self, rhythms: HashMap<FeedId, FeedRhythm>) {
+        let mut feeds = self.feeds();
+        for (feed, rhythm) in rhythms {
+            feeds.entry(feed).or_default().rhythm = Some(rhythm);
+        }
+    }
+
     /// A batch was decoded and is about to be matched with `ruleset`.
     pub(crate) fn events(&self, events: &[std::sync::Arc<Event>], ruleset: &Ruleset) {
         let mut feeds = self.feeds();
         for event in events {
+            // What the centre says of a feed is not from it.
+            if event.get_str(fields::EVENT_MODULE) == Some("jacquemart") {
+                continue;
+            }
             // Most feeds have been seen, so that nothing is cloned.
             if !feeds.contains_key(event.feed()) {
                 feeds.insert(event.feed().clone(), Watched::default());

@@ -42,6 +42,13 @@ impl FeedTable {
     }
 }
 
+impl FeedTable {
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Feed>> {
+        self.snapshot.load().by_id.values().cloned().collect()
+    }
+}
+
 impl Feeds for FeedTable {
     fn by_key(&self, key: &str) -> Option<Arc<Feed>> {
         let snapshot = self.snapshot.load();

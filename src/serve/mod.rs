@@ -6,6 +6,7 @@ mod correlate_state;
 mod dead_letter;
 mod decoded;
 mod detect;
+mod feed_silence;
 mod feed_watch;
 mod feeds;
 mod health;
@@ -15,6 +16,7 @@ mod matching;
 mod merge;
 mod meter;
 mod raise;
+mod rhythm;
 mod rule_book;
 mod tend;
 
@@ -31,7 +33,7 @@ pub(crate) use rule_book::RuleBook;
 
 use self::{
     correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker,
-    index::IndexWorker, matching::Pool, raise::RaiseWorker,
+    feed_silence::FeedSilence, index::IndexWorker, matching::Pool, raise::RaiseWorker,
 };
 use crate::{Failure, config::Config, indicators, rules, wire::Wired};
 
@@ -108,6 +110,14 @@ impl Server {
         spawn(&mut workers, "index", &stop, &wired.health, index.run(stop.clone()));
         spawn(&mut workers, "correlate", &stop, &wired.health, correlate.run(stop.clone()));
         spawn(&mut workers, "raise", &stop, &wired.health, raise.run(stop.clone()));
+        let silence = FeedSilence {
+            bus: Arc::clone(&bus),
+            db: Arc::clone(&wired.db),
+            feeds: Arc::clone(&wired.feeds),
+            watch: Arc::clone(&wired.feed_watch),
+            metrics: Arc::clone(&wired.metrics),
+        };
+        spawn(&mut workers, "feeds", &stop, &wired.health, silence.run(stop.clone()));
         spawn(
             &mut workers,
             "tend",

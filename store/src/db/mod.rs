@@ -18,6 +18,7 @@ use crate::{
     auth::{Caller, Secret, SecretHash, TokenInfo},
 };
 
+mod activity;
 mod change;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -30,6 +31,7 @@ mod rule;
 mod split;
 pub mod sqlite;
 
+pub use activity::FeedActivity;
 pub use grouping::{ENTITIES_MAX, JOIN_WINDOW, TIMELINE_JOINED_MAX};
 
 pub use incident::{
@@ -191,6 +193,11 @@ pub trait Database: Send + Sync + 'static {
     async fn quotas(&self, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
     /// Every quota, for the collectors, which work before any scope.
     async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
+    /// Adds when feeds were active to what is known of it already, whichever process saw it.
+    async fn note_feed_activity(&self, seen: Vec<FeedActivity>) -> Result<(), DbError>;
+    /// When each feed was active, and when anybody listened, for the stage that watches over all
+    /// feeds and shows it to nobody.
+    async fn feed_activity(&self) -> Result<Vec<FeedActivity>, DbError>;
     /// Every feed with its keys' hashes, for the collectors, which answer before any scope: by
     /// feed, the old one after the new one.
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError>;

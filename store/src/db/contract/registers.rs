@@ -4,9 +4,9 @@ use super::{Fixture, add_communes, at, commune, feed};
 use crate::{
     Scope,
     auth::Secret,
-    db::{DbError, FeedKey},
+    db::{DbError, FeedActivity, FeedKey},
 };
-use event::{Commune, FeedId, Quota, QuotaOf, Timestamp};
+use event::{Commune, FeedId, Quota, QuotaOf, Timestamp, slot_of};
 
 /// Communes are listed by id, each once.
 pub async fn communes_are_kept<F: Fixture>() {
@@ -158,4 +158,27 @@ pub async fn quotas_are_kept<F: Fixture>() {
     db.set_quota(&same_name, Quota::default()).await.unwrap();
     db.set_quota(&same_name, Quota::default()).await.unwrap();
     assert_eq!(db.all_quotas().await.unwrap(), [(commune, some)]);
+}
+
+/// What several processes saw of a feed is known as if one had seen it all.
+pub async fn activity_is_merged<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    let feed = |id: &str| Some(FeedId::new(id).unwrap());
+    let seen = |id: Option<FeedId>, seconds: &[i64]| {
+        let mut activity = FeedActivity::of(id);
+        seconds.iter().for_each(|s| activity.slots.set(slot_of(at(*s))));
+        activity.first = seconds.first().map(|s| at(*s));
+        activity.last = seconds.last().map(|s| at(*s));
+        activity
+    };
+    assert_eq!(db.feed_activity().await.unwrap(), []);
+    db.note_feed_activity(vec![seen(feed("b"), &[0, 1_000]), seen(None, &[0])]).await.unwrap();
+    db.note_feed_activity(vec![seen(feed("b"), &[500, 900]), seen(feed("a"), &[5])]).await.unwrap();
+    let told = FeedActivity { silence_told: Some(at(1_000)), ..FeedActivity::of(feed("b")) };
+    db.note_feed_activity(vec![told]).await.unwrap();
+    db.note_feed_activity(Vec::new()).await.unwrap();
+    let mut b = seen(feed("b"), &[0, 500, 900, 1_000]);
+    b.silence_told = Some(at(1_000));
+    assert_eq!(db.feed_activity().await.unwrap(), [seen(None, &[0]), seen(feed("a"), &[5]), b]);
 }

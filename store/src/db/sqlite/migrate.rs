@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_correlations.sql"),
     include_str!("migrations/0004_old_keys.sql"),
     include_str!("migrations/0005_quotas.sql"),
+    include_str!("migrations/0006_feed_activity.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

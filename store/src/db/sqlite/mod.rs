@@ -12,16 +12,17 @@ use event::{
 };
 
 use super::{
-    Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, FeedKey,
-    Incident, IncidentChange, IncidentQuery, NewChoice, NewException, Page, Position, Publication,
-    Raised, RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText,
-    RuleVersion, SplitMeta, TimelineEntry,
+    Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, FeedActivity,
+    FeedKey, Incident, IncidentChange, IncidentQuery, NewChoice, NewException, Page, Position,
+    Publication, Raised, RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy,
+    RuleText, RuleVersion, SplitMeta, TimelineEntry,
 };
 use crate::{
     Scope,
     auth::{Caller, Secret, SecretHash, TokenInfo},
 };
 
+mod activity;
 mod communes;
 mod correlations;
 mod cursors;
@@ -126,6 +127,14 @@ impl Database for Sqlite {
 
     async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
         self.pool.read(quotas::all).await
+    }
+
+    async fn note_feed_activity(&self, seen: Vec<FeedActivity>) -> Result<(), DbError> {
+        self.pool.write(move |tx| activity::note(tx, &seen)).await
+    }
+
+    async fn feed_activity(&self) -> Result<Vec<FeedActivity>, DbError> {
+        self.pool.read(activity::all).await
     }
 
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError> {
