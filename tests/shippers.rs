@@ -8,6 +8,7 @@ mod support;
 
 use std::{
     fs,
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -135,6 +136,49 @@ fn opentelemetrys_exporter_delivers() {
     centre.stop();
 }
 
+#[test]
+fn opentelemetrys_grpc_exporter_delivers() {
+    let name = "opentelemetrys_grpc_exporter_delivers";
+    let packages = "opentelemetry-exporter-otlp-proto-grpc opentelemetry-sdk";
+    if !python_has(name, "opentelemetry.exporter.otlp.proto.grpc", packages) {
+        return;
+    }
+    let send = |centre: &Centre, address: &str, key: &str, mark: &str, ca: Option<&Path>| {
+        let output = Command::new(python())
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/otlp_grpc.py"))
+            .args([address, key, "50", mark])
+            .args(ca)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}\n{}", centre.log());
+        wait_for(centre, &format!("message:{mark}"), 50);
+    };
+    let mut centre = Centre::new("");
+    centre.start();
+    let key = centre.onboard("dijon", "dijon-otlp", "syslog");
+    send(&centre, &centre.ingest, &key, "grpc-python", None);
+    let query = "host.name:srv-grpc and service.name:portail and otel.attributes.commune:dijon";
+    wait_for(&centre, query, 50);
+    centre.stop();
+
+    // The same door over TLS, where ALPN tells that it is HTTP/2.
+    if !make_certificate(&centre) {
+        eprintln!("skipped: {name}, over TLS: no openssl (apt-get install openssl)");
+        return;
+    }
+    let config = fs::read_to_string(centre.path("jacquemart.toml")).unwrap();
+    let files = [centre.path("certificate.pem"), centre.path("key.pem")];
+    let tls = format!(
+        "\n[ingest.http.tls]\ncertificate_file = {:?}\nkey_file = {:?}\n",
+        files[0], files[1]
+    );
+    fs::write(centre.path("jacquemart.toml"), config + &tls).unwrap();
+    centre.start();
+    let address = centre.ingest.replace("http://127.0.0.1", "https://localhost");
+    send(&centre, &address, &key, "grpc-tls", Some(&files[0]));
+    centre.stop();
+}
+
 /// An rsyslog that ends with the test.
 struct Rsyslog(Child);
 
@@ -149,9 +193,8 @@ impl Drop for Rsyslog {
 fn rsyslog_has(test: &str, module: &str, package: &str) -> bool {
     let folders =
         ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
-    let is_there = folders
-        .iter()
-        .any(|lib| std::path::Path::new(lib).join(format!("rsyslog/{module}.so")).exists());
+    let is_there =
+        folders.iter().any(|lib| Path::new(lib).join(format!("rsyslog/{module}.so")).exists());
     if !is_there {
         eprintln!("skipped: {test}: no {module} (apt-get install rsyslog {package})");
     }

@@ -113,7 +113,22 @@ impl Tls {
 
     /// The handshake.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let handshake = TlsAcceptor::from(self.config()).accept(stream);
+        self.shake(self.config(), stream).await
+    }
+
+    /// The handshake of a door that speaks HTTP/2 to those who ask for it.
+    pub(super) async fn accept_http(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let mut config = (*self.config()).clone();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        self.shake(Arc::new(config), stream).await
+    }
+
+    async fn shake(
+        &self,
+        config: Arc<ServerConfig>,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let handshake = TlsAcceptor::from(config).accept(stream);
         match tokio::time::timeout(HANDSHAKE_MAX, handshake).await {
             Ok(accepted) => accepted,
             Err(_) => Err(io::Error::new(

@@ -28,7 +28,7 @@ pub(super) enum Refusal {
     Method,
     #[error(
         "Content-Type {0:?} is not understood here; use application/x-protobuf or \
-         application/json (gRPC is not spoken: set the exporter to http/protobuf)"
+         application/json (gRPC is spoken over HTTP/2 only)"
     )]
     Media(String),
     #[error("Content-Encoding {0:?} is not understood; use gzip, zstd, or send the body as it is")]
@@ -162,6 +162,9 @@ impl Refusal {
 
     /// What the status demands beside the body.
     pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        if let Some(seconds) = self.retry_s() {
+            return Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
         let value = match self {
             Self::KeyMissing => (header::WWW_AUTHENTICATE, "Bearer realm=\"feed\"".into()),
             Self::KeyWrong => {
@@ -170,15 +173,20 @@ impl Refusal {
             Self::Method => (header::ALLOW, "POST".into()),
             // RFC 7694: the codings that a request may use.
             Self::Coding(_) => (header::ACCEPT_ENCODING, "gzip, zstd".into()),
-            Self::Busy { retry } | Self::Bus { retry, .. } => {
-                (header::RETRY_AFTER, retry_s(retry).to_string())
-            }
-            Self::OverQuota { over } => (header::RETRY_AFTER, retry_s(&over.wait).to_string()),
-            Self::RepeatEarly => (header::RETRY_AFTER, "1".to_owned()),
             Self::Slow { .. } | Self::Interrupted(_) => (header::CONNECTION, "close".to_owned()),
             _ => return None,
         };
         Some((value.0, HeaderValue::from_str(&value.1).ok()?))
+    }
+
+    /// Whole seconds after which the same may be sent again, where that may help.
+    pub(super) fn retry_s(&self) -> Option<u64> {
+        match self {
+            Self::Busy { retry } | Self::Bus { retry, .. } => Some(retry_s(retry)),
+            Self::OverQuota { over } => Some(retry_s(&over.wait)),
+            Self::RepeatEarly => Some(1),
+            _ => None,
+        }
     }
 
     fn members(&self) -> Map<String, Value> {

@@ -15,8 +15,11 @@
 //! requests of which nothing is durable. The key comes as `Authorization: Bearer <key>`, which
 //! exporters are given as a header.
 //!
+//! [`grpc`] takes the same over gRPC.
+//!
 //! Source of the shapes: the OTLP specification 1.x and opentelemetry-proto.
 
+mod grpc;
 mod json;
 mod logs;
 mod proto;
@@ -41,7 +44,7 @@ const JSON: &str = "application/json";
 
 /// The routes.
 pub(super) fn routes() -> Router<Arc<Open>> {
-    Router::new().route("/v1/logs", post(logs))
+    Router::new().route("/v1/logs", post(logs)).route(grpc::PATH, post(grpc::export))
 }
 
 async fn logs(State(open): State<Arc<Open>>, request: Request) -> Response {
@@ -71,29 +74,33 @@ fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
 }
 
 fn answer(receipt: &Receipt, encoding: Encoding) -> Response {
-    let rejected = i64::try_from(receipt.rejected_count).unwrap_or(i64::MAX);
-    let why = receipt.rejected.first().map_or_else(String::new, |first| {
-        format!("log record {} (from 0): {}", first.record, first.reason)
-    });
+    let partial_success = partial_success(receipt);
     match encoding {
         Encoding::Protobuf => {
-            let partial_success = (rejected > 0).then_some(proto::PartialSuccess {
-                rejected_log_records: rejected,
-                error_message: why,
-            });
             written(StatusCode::OK, PROTOBUF, proto::Response { partial_success }.encode_to_vec())
         }
         Encoding::Json => {
-            let told = match rejected {
-                0 => json!({}),
+            let told = match partial_success {
+                None => json!({}),
                 // 64-bit numbers are texts in OTLP's JSON.
-                _ => json!({"partialSuccess": {
-                    "rejectedLogRecords": rejected.to_string(), "errorMessage": why,
+                Some(partial) => json!({"partialSuccess": {
+                    "rejectedLogRecords": partial.rejected_log_records.to_string(),
+                    "errorMessage": partial.error_message,
                 }}),
             };
             written(StatusCode::OK, JSON, told.to_string().into_bytes())
         }
     }
+}
+
+/// What was not taken; `None` where all was.
+fn partial_success(receipt: &Receipt) -> Option<proto::PartialSuccess> {
+    let rejected_log_records = i64::try_from(receipt.rejected_count).unwrap_or(i64::MAX);
+    let error_message = receipt.rejected.first().map_or_else(String::new, |first| {
+        format!("log record {} (from 0): {}", first.record, first.reason)
+    });
+    (rejected_log_records > 0)
+        .then_some(proto::PartialSuccess { rejected_log_records, error_message })
 }
 
 /// A refused request as `google.rpc.Status`.
@@ -109,9 +116,11 @@ fn refused(refusal: &Refusal, encoding: Encoding) -> Response {
     };
     let message = refusal.to_string();
     let mut response = match encoding {
-        Encoding::Protobuf => {
-            written(status, PROTOBUF, proto::Status { code, message }.encode_to_vec())
-        }
+        Encoding::Protobuf => written(
+            status,
+            PROTOBUF,
+            proto::Status { code, message, details: Vec::new() }.encode_to_vec(),
+        ),
         Encoding::Json => {
             let told = json!({ "code": code, "message": message });
             written(status, JSON, told.to_string().into_bytes())

@@ -151,4 +151,34 @@ pub(super) struct Status {
     pub(super) code: i32,
     #[prost(string, tag = "2")]
     pub(super) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) details: Vec<Detail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Detail {
+    #[prost(string, tag = "1")]
+    pub(super) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`: the call may be repeated after so long.
+pub(super) fn retry_info(seconds: u64) -> Detail {
+    let delay = Duration { seconds: i64::try_from(seconds).unwrap_or(i64::MAX) };
+    let value = RetryInfo { retry_delay: Some(delay) }.encode_to_vec();
+    Detail { type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(), value }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<Duration>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Duration {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
 }
