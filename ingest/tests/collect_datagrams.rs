@@ -3,13 +3,24 @@
 
 mod collect_support;
 
-use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use collect_support::*;
-use event::FeedId;
-use ingest::collect::{
-    Admission,
-    syslog::{SyslogDoor, SyslogLimits, serve_datagrams},
+use event::{Feed, FeedId};
+use ingest::{
+    Feeds,
+    collect::{
+        Admission,
+        syslog::{SyslogDoor, SyslogLimits, serve_datagrams},
+    },
 };
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -179,4 +190,40 @@ async fn util_linux_logger_is_understood() {
     let raws = door.bus.wait_for(2).await;
     assert!(raws.iter().all(|raw| raw.ends_with("by datagram")), "{raws:?}");
     assert_eq!(raws.len(), 2);
+}
+
+/// Feeds that fail once, as a fault of ours would.
+struct FailsOnce(MemoryFeeds, AtomicBool);
+
+impl Feeds for FailsOnce {
+    fn by_key(&self, key: &str) -> Option<Arc<Feed>> {
+        self.0.by_key(key)
+    }
+
+    fn by_id(&self, id: &FeedId) -> Option<Arc<Feed>> {
+        assert!(!self.1.swap(false, Ordering::SeqCst), "a fault that the test makes");
+        self.0.by_id(id)
+    }
+}
+
+#[tokio::test]
+async fn a_datagram_that_we_fail_on_does_not_end_the_listener() {
+    let door = open(SyslogLimits::default(), |door| {
+        bound(door);
+        door.feeds = Arc::new(FailsOnce(MemoryFeeds::default(), AtomicBool::new(true)));
+    })
+    .await;
+    door.send(&[b"<13>1 - h a - - - fails"]).await;
+    // The next ones may still be lost with it; those after are not.
+    for number in 0..2_000 {
+        door.send(&[format!("<13>1 - h a - - - {number}").as_bytes()]).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if door.meter.rejected("internal") == 1 && !door.bus.raws().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(door.meter.rejected("internal"), 1);
+    assert!(!door.bus.raws().is_empty());
+    door.cancel.cancel();
+    door.served.await.unwrap();
 }

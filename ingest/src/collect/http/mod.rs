@@ -33,6 +33,8 @@ mod body;
 mod buffer;
 mod bulk;
 mod coding;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod hec;
 mod intake;
 mod key;

@@ -17,7 +17,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::{
     net::UdpSocket,
-    sync::mpsc,
+    sync::mpsc::{self, error::TrySendError},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -59,15 +59,21 @@ pub async fn serve_datagrams(socket: UdpSocket, door: SyslogDoor, cancel: Cancel
         tracing::debug!(%error, "failed to ask for a larger socket buffer");
     }
     let open = Arc::new(Open { door, quiet: Quiet::default() });
-    let waiting_bytes = Arc::new(AtomicUsize::new(0));
-    let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    let sink = Sink::new(Arc::clone(&open), cancel.clone(), OverQuota::Drops);
-    let appending = tokio::spawn(append(sink, receiver, Arc::clone(&waiting_bytes)));
-    read(&socket, &open, &sender, &waiting_bytes, &cancel).await;
-    drop(sender);
-    // It keeps to close_time_max itself, so as to tell what it loses.
-    if let Err(panic) = appending.await {
-        tracing::error!(%panic, "appending datagrams ended early");
+    loop {
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let sink = Sink::new(Arc::clone(&open), cancel.clone(), OverQuota::Drops);
+        let appending = tokio::spawn(append(sink, receiver, Arc::clone(&waiting_bytes)));
+        read(&socket, &open, &sender, &waiting_bytes, &cancel).await;
+        drop(sender);
+        // It keeps to close_time_max itself, so as to tell what it loses.
+        let Err(panic) = appending.await else { return };
+        // One datagram must not end the listener: its neighbours would be lost unseen.
+        open.door.metrics.rejected(None, "internal", 1);
+        tracing::error!(%panic, "failed to take a datagram; those that waited behind it are lost");
+        if cancel.is_cancelled() {
+            return;
+        }
     }
 }
 
@@ -122,10 +128,15 @@ async fn read(
         }
         let bytes = datagram.len() + OVERHEAD_BYTES;
         let has_room = waiting_bytes.load(Ordering::Relaxed) + bytes <= limits.datagrams_bytes_max;
-        if has_room && sender.try_send((peer, datagram)).is_ok() {
+        let sent =
+            if has_room { sender.try_send((peer, datagram)).map_err(Some) } else { Err(None) };
+        if sent.is_ok() {
             waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         } else {
             open.door.metrics.rejected(None, "datagram-dropped", 1);
+            if let Err(Some(TrySendError::Closed(_))) = sent {
+                return;
+            }
             open.warn(
                 peer,
                 &"datagrams come faster than the bus takes them and are dropped; send over TCP",

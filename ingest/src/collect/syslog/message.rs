@@ -90,19 +90,21 @@ fn json_object(line: &Bytes, at: usize) -> Option<Bytes> {
 
 /// `line` without the parameters that are keys.
 fn cut(line: &Bytes, params: &[sd::Param], key: Option<&str>) -> Bytes {
-    let mut secrets = params
+    let mut secrets: Vec<_> = params
         .iter()
         .filter(|param| param.is_certain || key == Some(param.value.as_str()))
         .map(|param| param.range.clone())
-        .peekable();
-    if secrets.peek().is_none() {
+        .collect();
+    if secrets.is_empty() {
         return line.clone();
     }
+    // Where an element is broken off the header's end and the message's beginning are read twice.
+    secrets.sort_by_key(|secret| secret.start);
     let mut out = BytesMut::with_capacity(line.len());
     let mut at = 0;
     for secret in secrets {
-        out.put_slice(&line[at..secret.start]);
-        at = secret.end;
+        out.put_slice(&line[at..secret.start.max(at)]);
+        at = secret.end.max(at);
     }
     out.put_slice(&line[at..]);
     out.freeze()
@@ -159,6 +161,17 @@ mod tests {
         ] {
             let (keys, raw) = record(&format!("{header}{{\"a\": [1, {{}}]}} "));
             assert_eq!((keys.len(), raw.as_str()), (0, "{\"a\": [1, {}]}"), "{header:?}");
+        }
+    }
+
+    /// Found by fuzzing: the element is read as the header's and as the message's.
+    #[test]
+    fn a_key_in_a_broken_element_is_cut_once() {
+        for end in ["@]", "", " x]", " a=\"b"] {
+            let (keys, raw) =
+                record(&format!("<34>1 - h a 1 - [jacquemart@1 key=\"{KEY}\"{end} text"));
+            assert!(keys.iter().all(|key| key == KEY) && !keys.is_empty(), "{keys:?}");
+            assert_eq!(raw, format!("<34>1 - h a 1 - [jacquemart@1{end} text"));
         }
     }
 

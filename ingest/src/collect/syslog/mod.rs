@@ -16,6 +16,8 @@
 mod connection;
 mod datagrams;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod header;
 mod limits;
 mod message;

@@ -177,3 +177,9 @@ fn admitted(open: &Open, headers: &HeaderMap) -> Result<(), Box<Response>> {
         Box::new(refused(&refusal))
     })
 }
+
+/// See [`super::fuzz`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(data: &[u8]) {
+    super::fuzz::check(&Actions, data);
+}

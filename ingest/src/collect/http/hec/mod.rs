@@ -253,3 +253,10 @@ async fn acks(
         asked.acks.iter().map(|id| (id.to_string(), (*id < given).into())).collect();
     Json(json!({ "acks": acks })).into_response()
 }
+
+/// See [`super::fuzz`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(data: &[u8]) {
+    super::fuzz::check(&Events, data);
+    super::fuzz::check(&RawLines::of(|_| None), data);
+}

@@ -188,3 +188,18 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
 }
+
+/// See [`super::fuzz`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(data: &[u8]) {
+    super::fuzz::check(&One, data);
+    super::fuzz::check(&Lines, data);
+    for path in [None, Some("$.a.b")] {
+        if let Ok(listed) = Listed::at(path) {
+            super::fuzz::check(&listed, data);
+        }
+    }
+    for keyed in [Keyed::One, Keyed::Batch, Keyed::Array] {
+        super::fuzz::check(&keyed, data);
+    }
+}

@@ -137,3 +137,10 @@ fn written(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
+
+/// See [`super::fuzz`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(data: &[u8]) {
+    super::fuzz::check(&Encoding::Protobuf, data);
+    super::fuzz::check(&Encoding::Json, data);
+}
