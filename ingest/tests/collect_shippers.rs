@@ -383,7 +383,7 @@ async fn opentelemetrys_logs_are_taken_and_what_is_not_is_counted() {
     let grpc = format!("{}Content-Type: application/grpc\r\n", dijon());
     let (status, told) = ask(&grpc, "").await;
     assert_eq!(status, 415);
-    assert!(told["message"].as_str().unwrap().contains("http/protobuf"), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("over HTTP/2 only"), "{told}");
     door.bus.set_full(true);
     let answer = door.ask("POST /v1/logs", &json, &good).await;
     assert_eq!((answer.status, &answer.json()["code"]), (503, &json!(14)));
