@@ -77,6 +77,8 @@ pub(crate) struct Server {
 pub(crate) enum Command {
     /// Run the centre: collect, detect, index, raise and serve the API until stopped
     Serve,
+    /// Ask vendors' APIs on a commune's side and send what they list to the service
+    Collect(Collect),
     /// Watch an attack on six communes being caught, in a temporary folder on this machine
     Demo(Demo),
     /// Send captured events to a running server, as a shipper would
@@ -119,6 +121,19 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Asks the [[pull.sources]] that have a feed's key, and sends to the door of pull.url. Where each is
+kept under the data folder, so that a restart goes on from there.
+
+  jacquemart collect --config collecte.toml --once   one round, to try it
+  jacquemart collect --config collecte.toml          until stopped")]
+pub(crate) struct Collect {
+    /// One round of each source, what it came to, and the end
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod correlate;
 mod ingest;
 pub(crate) mod kafka;
 mod log;
+pub(crate) mod pull;
 mod size;
 mod tls;
 
@@ -63,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) correlate: Correlate,
     pub(crate) rules: Rules,
     pub(crate) indicators: indicators::Indicators,
+    pub(crate) pull: pull::Pull,
     pub(crate) index: Index,
     pub(crate) api: Api,
     pub(crate) log: Log,
@@ -83,6 +85,7 @@ impl Default for Config {
             correlate: Correlate::default(),
             rules: Rules::default(),
             indicators: indicators::Indicators::default(),
+            pull: pull::Pull::default(),
             index: Index::default(),
             api: Api::default(),
             log: Log::default(),
@@ -287,6 +290,9 @@ impl Config {
             return refuse(&format!("kafka.{key}"), reason);
         }
         if let Err((place, reason)) = self.indicators.check() {
+            return refuse(&place, reason);
+        }
+        if let Err((place, reason)) = self.pull.check() {
             return refuse(&place, reason);
         }
         let secured = [("api.tls", &self.api.tls), ("ingest.http.tls", &self.ingest.http.tls)];

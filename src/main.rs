@@ -8,6 +8,7 @@ mod failure;
 mod indicators;
 mod metrics;
 mod print;
+mod pull;
 mod rules;
 mod send;
 mod serve;
@@ -40,6 +41,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Serve => c::serve::run(&global).await,
+        Command::Collect(args) => c::collect::run(&global, args).await,
         Command::Demo(args) => c::demo::run(&global, args).await,
         Command::Replay(args) => c::replay::run(&global, args).await,
         Command::Detect(args) => c::detect::run(&global, args),

@@ -38,6 +38,9 @@ pub(crate) struct Metrics {
     pub(crate) indicator_hits: IntCounterVec,
     pub(crate) indicators_allowed: IntCounter,
     pub(crate) indicators_cut: IntCounter,
+    pub(crate) pulled: IntGaugeVec,
+    pub(crate) pull_failures: IntCounterVec,
+    pub(crate) pull_token_expires: IntGaugeVec,
     pub(crate) indexed: IntCounter,
     pub(crate) matched: IntCounter,
     pub(crate) raised: IntCounter,
@@ -162,6 +165,19 @@ impl Metrics {
             indicators_cut: single(
                 "indicators_cut_total",
                 "Indicators past the 64 that one event is a detection of",
+            )?,
+            pulled: of_source(
+                "pull_success_timestamp_seconds",
+                "When a vendor's API was last asked for all that it has, since 1970",
+            )?,
+            pull_failures: counter(
+                "pull_failures_total",
+                "Rounds over a vendor's API that did not come to their end",
+                &["source"],
+            )?,
+            pull_token_expires: of_source(
+                "pull_token_expires_timestamp_seconds",
+                "When the token for a vendor's API expires, since 1970, where the vendor tells",
             )?,
             indexed: single("indexed_events_total", "Events made searchable")?,
             matched: single("matched_events_total", "Events that all rules were matched against")?,

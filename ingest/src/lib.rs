@@ -6,6 +6,8 @@ pub mod collect;
 mod feeds;
 pub mod formats;
 pub mod intel;
+pub mod outbound;
+pub mod pull;
 pub mod quota;
 
 pub use feeds::Feeds;

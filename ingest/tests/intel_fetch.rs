@@ -16,9 +16,9 @@ use axum::{
     response::Response,
 };
 use event::Indicator;
-use ingest::intel::{
-    Access, Auth, FetchLimits, Fetcher, Options, Origin, Outcome, Refused, Run, Secret, Sink,
-    State, fetch,
+use ingest::{
+    intel::{Options, Origin, Outcome, Refused, Run, Sink, State, fetch},
+    outbound::{Access, Auth, Client, Limits, Secret},
 };
 use serde_json::{Value, json};
 
@@ -112,17 +112,17 @@ impl Sink for Heard {
 }
 
 async fn ask(origin: &Origin, auth: Auth, state: State) -> (Run, Heard) {
-    let limits = FetchLimits {
+    let limits = Limits {
         pause: Duration::from_millis(5),
         pause_max: Duration::from_millis(20),
         tries_max: 3,
         body_bytes_max: 10_000,
-        ..FetchLimits::default()
+        ..Limits::default()
     };
-    let fetcher = Fetcher::new(Access { auth, limits, ..Access::default() }).unwrap();
+    let client = Client::new(Access { auth, limits, ..Access::default() }).unwrap();
     let heard = Arc::new(Mutex::new(Heard::default()));
     let sink: ingest::intel::SharedSink = heard.clone();
-    let run = fetch(origin, &fetcher, &Options::default(), state, &sink).await;
+    let run = fetch(origin, &client, &Options::default(), state, &sink).await;
     let heard = std::mem::take(&mut *heard.lock().unwrap());
     (run, heard)
 }

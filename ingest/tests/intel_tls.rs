@@ -11,9 +11,9 @@ use std::{
 };
 
 use event::Indicator;
-use ingest::intel::{
-    Access, FetchLimits, Fetcher, Options, Origin, Outcome, Refused, Run, SharedSink, Sink, State,
-    fetch,
+use ingest::{
+    intel::{Options, Origin, Outcome, Refused, Run, SharedSink, Sink, State, fetch},
+    outbound::{Access, Client, Limits},
 };
 
 struct Server(Child);
@@ -72,13 +72,13 @@ impl Sink for Heard {
 }
 
 async fn ask(port: u16, ca_pem: Option<Vec<u8>>) -> (Run, Vec<String>) {
-    let limits = FetchLimits { tries_max: 1, ..FetchLimits::default() };
-    let fetcher = Fetcher::new(Access { ca_pem, limits, ..Access::default() }).unwrap();
+    let limits = Limits { tries_max: 1, ..Limits::default() };
+    let client = Client::new(Access { ca_pem, limits, ..Access::default() }).unwrap();
     let heard = Arc::new(Mutex::new(Heard::default()));
     let sink: SharedSink = heard.clone();
     let url = format!("https://localhost:{port}/list.txt").parse().unwrap();
     let origin = Origin::Http { url, shape: None };
-    let run = fetch(&origin, &fetcher, &Options::default(), State::default(), &sink).await;
+    let run = fetch(&origin, &client, &Options::default(), State::default(), &sink).await;
     let values = std::mem::take(&mut heard.lock().unwrap().0);
     (run, values)
 }
@@ -99,7 +99,7 @@ async fn a_server_is_trusted_where_its_authority_is() {
     assert!(error.contains("certificate"), "{error}");
     assert_eq!((run.outcome, values.len()), (Outcome::Unchanged, 0));
     assert!(
-        Fetcher::new(Access {
+        Client::new(Access {
             ca_pem: Some(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_vec()),
             ..Access::default()
         })

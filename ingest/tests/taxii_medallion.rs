@@ -12,9 +12,9 @@ use std::{
 };
 
 use event::Indicator;
-use ingest::intel::{
-    Access, Auth, FetchLimits, Fetcher, Options, Origin, Refused, Run, Secret, SharedSink, Sink,
-    State, fetch,
+use ingest::{
+    intel::{Options, Origin, Refused, Run, SharedSink, Sink, State, fetch},
+    outbound::{Access, Auth, Client, Limits, Secret},
 };
 use serde_json::{Value, json};
 
@@ -117,14 +117,14 @@ impl Sink for Heard {
 }
 
 async fn ask(url: &str, password: &str, collections: &[&str], state: State) -> (Run, Vec<String>) {
-    let limits = FetchLimits { pause: Duration::from_millis(10), ..FetchLimits::default() };
+    let limits = Limits { pause: Duration::from_millis(10), ..Limits::default() };
     let auth = Auth::Basic("soc".to_owned(), Secret::new(password));
-    let fetcher = Fetcher::new(Access { auth, limits, ..Access::default() }).unwrap();
+    let client = Client::new(Access { auth, limits, ..Access::default() }).unwrap();
     let heard = Arc::new(Mutex::new(Heard::default()));
     let sink: SharedSink = heard.clone();
     let collections = collections.iter().map(|name| (*name).to_owned()).collect();
     let origin = Origin::Taxii { url: url.parse().unwrap(), collections };
-    let run = fetch(&origin, &fetcher, &Options::default(), state, &sink).await;
+    let run = fetch(&origin, &client, &Options::default(), state, &sink).await;
     let values = std::mem::take(&mut heard.lock().unwrap().0);
     (run, values)
 }

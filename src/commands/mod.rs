@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod bus;
+pub(crate) mod collect;
 pub(crate) mod commune;
 pub(crate) mod completion;
 pub(crate) mod config;

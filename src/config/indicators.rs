@@ -161,7 +161,7 @@ impl Indicators {
     }
 }
 
-fn check_url(url: &str) -> Result<(), String> {
+pub(super) fn check_url(url: &str) -> Result<(), String> {
     let parsed = url.parse::<reqwest::Url>().map_err(|error| format!("it is no URL: {error}"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err("use http:// or https://".to_owned());

@@ -95,7 +95,7 @@ fn report(all: &Indicators, source: &Configured, error: &anyhow::Error) {
 
 /// Asks once and keeps what came, also where not all came.
 async fn ask(all: &Arc<Indicators>, source: &Configured) -> anyhow::Result<()> {
-    let (keeper, name, fetcher) = (all.keeper.clone(), source.name.clone(), source.fetcher());
+    let (keeper, name, client) = (all.keeper.clone(), source.name.clone(), source.client());
     let begin = move || {
         let kept = match keeper.about(&name) {
             Ok(kept) => kept.unwrap_or_default(),
@@ -106,12 +106,12 @@ async fn ask(all: &Arc<Indicators>, source: &Configured) -> anyhow::Result<()> {
                 ingest::intel::Kept::default()
             }
         };
-        anyhow::Ok((kept, keeper.draft()?, fetcher()?))
+        anyhow::Ok((kept, keeper.draft()?, client()?))
     };
-    let (kept, draft, fetcher) = tokio::task::spawn_blocking(begin).await??;
+    let (kept, draft, client) = tokio::task::spawn_blocking(begin).await??;
     let draft = Arc::new(Mutex::new(draft));
     let sink: SharedSink = draft.clone();
-    let run = fetch(&source.origin, &fetcher, &source.options, kept.state.clone(), &sink).await;
+    let run = fetch(&source.origin, &client, &source.options, kept.state.clone(), &sink).await;
     drop(sink);
     let kept = ingest::intel::Kept { state: run.state, import: None, ..kept };
     let (keeper, name) = (all.keeper.clone(), source.name.clone());

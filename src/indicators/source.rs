@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, anyhow};
 use detect::indicators::Source;
 use event::IndicatorSourceId;
-use ingest::intel::{Access, Auth, FetchLimits, Fetcher, Options, Origin, Secret, Shape};
+use ingest::{
+    intel::{Options, Origin, Shape},
+    outbound::{Access, Auth, Client, Limits, Secret},
+};
 
 use crate::config::indicators::{self as config, Format, Kind};
 
@@ -29,12 +32,12 @@ impl Configured {
 
     /// What asks it. Reads its secrets anew each time, so that a changed password needs no
     /// restart, and a missing one is this source's failure alone. The work blocks.
-    pub(super) fn fetcher(&self) -> impl FnOnce() -> anyhow::Result<Fetcher> + Send + 'static {
+    pub(super) fn client(&self) -> impl FnOnce() -> anyhow::Result<Client> + Send + 'static {
         let source = self.config.clone();
         move || {
             let ca_pem = source.ca_file.as_deref().map(read).transpose()?;
-            let access = Access { auth: auth(&source)?, ca_pem, limits: FetchLimits::default() };
-            Fetcher::new(access).map_err(|reason| anyhow!(reason))
+            let access = Access { auth: auth(&source)?, ca_pem, limits: Limits::default() };
+            Client::new(access).map_err(|reason| anyhow!(reason))
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{feeds::LocalFeeds, meter::DoorMeter};
+use super::{feeds::LocalFeeds, meter::DoorMeter, pull};
 use crate::{
     Exit, Failure,
     config::{self, Config, IngestSyslog, Transport},
@@ -104,6 +104,12 @@ pub(crate) async fn open(
             Ok(())
         });
     }
+    let into = pull::Into {
+        bus: Arc::clone(&doors.bus),
+        feeds: Arc::clone(&doors.feeds),
+        metrics: Arc::clone(&doors.metrics),
+    };
+    pull::spawn(config, &into, &wired.metrics, set, stop);
     Ok(Opened { ingest, api })
 }
 

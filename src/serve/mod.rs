@@ -15,6 +15,7 @@ mod listen;
 mod matching;
 mod merge;
 mod meter;
+mod pull;
 mod raise;
 mod rhythm;
 mod rule_book;

@@ -8,7 +8,7 @@ use event::{Context, Feed, Record, Timestamp};
 use crate::bus::{AppendError, Appended, Bus, Topic};
 
 /// The bus' form of `raw`, received now from `feed`.
-pub(super) fn encode(
+pub(crate) fn encode(
     feed: &Feed,
     received: Timestamp,
     raw: Bytes,
@@ -27,29 +27,29 @@ pub(super) fn encode(
 
 /// A payload that the bus will never take.
 #[derive(Debug)]
-pub(super) struct TooLarge {
+pub(crate) struct TooLarge {
     /// Its place in what was handed in.
-    pub(super) index: usize,
+    pub(crate) index: usize,
     /// The bus' words.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 /// How far an append came.
 #[derive(Debug, Default)]
-pub(super) struct Appending {
+pub(crate) struct Appending {
     /// So many payloads from the first on are settled: durable, or refused for good.
-    pub(super) settled: usize,
+    pub(crate) settled: usize,
     /// Those of them that were refused.
-    pub(super) refused: Vec<TooLarge>,
+    pub(crate) refused: Vec<TooLarge>,
     /// Where the others of them landed, in their order.
-    pub(super) landed: Vec<Appended>,
+    pub(crate) landed: Vec<Appended>,
     /// Why the others are not settled, where there are others. They may be tried again.
-    pub(super) failure: Option<AppendError>,
+    pub(crate) failure: Option<AppendError>,
 }
 
 /// Appends `payloads` of `feed` in order, in one batch unless the bus finds that too large. A
 /// payload that is too large by itself is left out and does not keep the others out.
-pub(super) async fn append(bus: &dyn Bus, feed: &Feed, payloads: &[Bytes]) -> Appending {
+pub(crate) async fn append(bus: &dyn Bus, feed: &Feed, payloads: &[Bytes]) -> Appending {
     let mut done = Appending::default();
     let mut end = payloads.len();
     while done.settled < payloads.len() {

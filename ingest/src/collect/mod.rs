@@ -20,5 +20,6 @@ pub mod syslog;
 mod tls;
 
 pub use admission::{Admission, Admitted};
+pub(crate) use append::{append, encode};
 pub use meter::{CollectMetrics, Meter, Unmetered};
 pub use tls::{Tls, TlsError, TlsFiles};

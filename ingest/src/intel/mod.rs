@@ -16,10 +16,7 @@ mod stix;
 
 use std::{fmt, str::FromStr};
 
-pub use fetch::{
-    Access, Auth, FetchError, FetchLimits, Fetcher, Origin, Outcome, Run, Secret, SharedSink,
-    State, fetch,
-};
+pub use fetch::{FetchError, Origin, Outcome, Run, SharedSink, State, fetch};
 pub use guess::{guess, refang};
 pub use keep::{Draft, KeepError, Keeper, Kept, KeptRefusal, Version};
 pub use sink::{Options, Refused, Sink};

@@ -1,4 +1,4 @@
-//! The SentinelOne console: threats, activities, and alerts of custom rules.
+//! The SentinelOne console: threats, activities, endpoints, and alerts of custom rules.
 //!
 //! Enters: an object as the management API lists it, alone or still in the API's
 //! `{"data": …}`. Leaves: every value under `sentinelone.*`, and ECS. Ignored: pages of
@@ -18,6 +18,7 @@ pub(super) struct SentinelOne {
     threat: Mapping,
     activity: Mapping,
     alert: Mapping,
+    endpoint: Mapping,
 }
 
 impl SentinelOne {
@@ -27,6 +28,7 @@ impl SentinelOne {
             threat: Mapping::new(&namespace, &[tables::THREAT, tables::AGENT]),
             activity: Mapping::new(&namespace, &[tables::ACTIVITY]),
             alert: Mapping::new(&namespace, &[tables::ALERT, tables::AGENT]),
+            endpoint: Mapping::new(&namespace, &[tables::ENDPOINT]),
             namespace,
         }
     }
@@ -38,7 +40,7 @@ impl Format for SentinelOne {
     }
 
     fn describe(&self) -> &str {
-        "SentinelOne console: threats, activities and custom rules' alerts of the management API"
+        "SentinelOne console: threats, activities, endpoints and custom rules' alerts of the management API"
     }
 
     fn decode(&self, builder: EventBuilder) -> Event {
@@ -60,9 +62,12 @@ impl SentinelOne {
             self.activity(sheet, json);
         } else if json.get("alertInfo").is_some() || json.get("ruleInfo").is_some() {
             self.alert(sheet, json);
+        } else if json.get("computerName").is_some() && json.get("agentVersion").is_some() {
+            self.endpoint(sheet, json);
         } else {
-            return Err("the object has neither threatInfo, activityType nor alertInfo, so it is \
-                        no threat, activity or alert; check the feed's format"
+            return Err("the object has neither threatInfo, activityType, alertInfo nor \
+                        computerName and agentVersion, so it is no threat, activity, alert or \
+                        endpoint; check the feed's format"
                 .to_owned());
         }
         Ok(())
@@ -127,6 +132,17 @@ impl SentinelOne {
         sheet.set_time(
             time("createdAt").or_else(|| time("reportedAt")).or_else(|| time("updatedAt")),
         );
+    }
+
+    /// What the console knows of an endpoint: whether its agent is there, up to date and awake.
+    fn endpoint(&self, sheet: &mut Sheet, json: &Json<'_>) {
+        sheet.put(f::EVENT_DATASET, "sentinelone.agents");
+        sheet.put(f::EVENT_KIND, "asset");
+        sheet.put_all(f::EVENT_CATEGORY, &["host"]);
+        sheet.put_all(f::EVENT_TYPE, &["info"]);
+        self.keep(sheet, json, &self.endpoint);
+        let time = |key| json.get(key).and_then(Json::present).and_then(text::utc);
+        sheet.set_time(time("updatedAt").or_else(|| time("lastActiveDate")));
     }
 }
 

@@ -170,6 +170,28 @@ pub(super) const ACTIVITY: Table = &[
     ("data.loginsusername", &[Text(f::USER_TARGET_NAME)]),
 ];
 
+/// An endpoint, as the agents API lists it.
+pub(super) const ENDPOINT: Table = &[
+    ("id", &[Text(f::AGENT_ID)]),
+    ("uuid", &[Text(f::HOST_ID)]),
+    ("computerName", &[Text(f::HOST_NAME)]),
+    ("domain", &[Text(f::HOST_DOMAIN)]),
+    ("machineType", &[Text(f::HOST_TYPE)]),
+    ("osType", &[Text(f::HOST_OS_FAMILY), With(os_type)]),
+    ("osName", &[Text(f::HOST_OS_NAME)]),
+    ("osRevision", &[Text(f::HOST_OS_VERSION)]),
+    ("osArch", &[Text(f::HOST_ARCHITECTURE)]),
+    ("agentVersion", &[Text(f::AGENT_VERSION)]),
+    ("lastLoggedInUserName", &[Text(f::USER_NAME)]),
+    ("externalIp", &[With(addresses)]),
+    ("networkInterfaces.inet", &[With(addresses)]),
+    ("networkInterfaces.inet6", &[With(addresses)]),
+    ("networkInterfaces.physical", &[With(mac)]),
+    ("groupId", &[Text(f::GROUP_ID)]),
+    ("groupName", &[Text(f::GROUP_NAME)]),
+    ("accountName", &[Text(f::ORGANIZATION_NAME)]),
+];
+
 /// An alert of a custom rule, as the alerts API lists it.
 pub(super) const ALERT: Table = &[
     ("ruleInfo.id", &[Text(f::RULE_ID)]),

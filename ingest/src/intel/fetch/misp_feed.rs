@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use url::Url;
 
-use super::{FetchError, Fetcher, Outcome, Run, State, Target, http::shown, plain::failed};
-use crate::intel::Shape;
+use super::{FetchError, Outcome, Run, State, Target, plain::failed};
+use crate::{
+    intel::Shape,
+    outbound::{Client, shown},
+};
 
 #[derive(Deserialize)]
 struct Listed {
@@ -17,7 +20,7 @@ struct Listed {
 /// an event that can't be fetched stands, and the next run goes on from there.
 pub(super) async fn run(url: &Url, to: Target<'_>, mut state: State) -> Run {
     let base = folder(url);
-    let manifest = match manifest(&base, to.fetcher).await {
+    let manifest = match manifest(&base, to.client).await {
         Ok(manifest) => manifest,
         Err(error) => return failed(state, error),
     };
@@ -37,7 +40,7 @@ pub(super) async fn run(url: &Url, to: Target<'_>, mut state: State) -> Run {
             let place = base.join(&format!("{uuid}.json")).map_err(|error| {
                 FetchError::Protocol { place: shown(&base), reason: format!("{error}") }
             })?;
-            let answer = to.fetcher.get(&place, &[]).await?;
+            let answer = to.client.get(&place, &[]).await?;
             Ok((shown(&place), answer.map(|answer| answer.body).unwrap_or_default()))
         };
         let (place, bytes) = match read.await {
@@ -59,14 +62,14 @@ pub(super) async fn run(url: &Url, to: Target<'_>, mut state: State) -> Run {
 }
 
 /// By event its timestamp.
-async fn manifest(base: &Url, fetcher: &Fetcher) -> Result<BTreeMap<String, String>, FetchError> {
+async fn manifest(base: &Url, client: &Client) -> Result<BTreeMap<String, String>, FetchError> {
     let wrong = |reason: String| FetchError::Protocol { place: shown(base), reason };
     let url = base.join("manifest.json").map_err(|error| wrong(error.to_string()))?;
-    let answer = fetcher.get(&url, &[]).await?;
+    let answer = client.get(&url, &[]).await?;
     let body = answer.map(|answer| answer.body).unwrap_or_default();
     let listed: BTreeMap<String, Listed> = serde_json::from_slice(&body)
         .map_err(|error| wrong(format!("manifest.json is no manifest of a MISP feed: {error}")))?;
-    let max = fetcher.limits.pages_max;
+    let max = client.limits.pages_max;
     if listed.len() as u64 > max {
         return Err(FetchError::TooMuch { place: shown(base), max, unit: "events" });
     }

@@ -1,7 +1,5 @@
 //! Sources asked: a file, a URL, a TAXII server, a MISP feed.
 
-mod connect;
-mod http;
 mod misp_feed;
 mod plain;
 mod state;
@@ -18,8 +16,8 @@ use super::{
     ReadError, Shape,
     sink::{Options, Sink},
 };
+use crate::outbound::{CallError, Client};
 
-pub use http::{Access, Auth, FetchLimits, Fetcher, Secret};
 pub use state::State;
 
 /// Where a source is.
@@ -92,24 +90,9 @@ pub enum FetchError {
         /// Why.
         source: std::io::Error,
     },
-    /// The server was not reached, or the connection broke.
-    #[error("{url}: {reason}")]
-    Transport {
-        /// The URL.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// The server answered, but not with what was asked for.
-    #[error("{url}: the server answered {status}{hint}")]
-    Status {
-        /// The URL.
-        url: String,
-        /// The status.
-        status: u16,
-        /// What to do about it, or nothing.
-        hint: &'static str,
-    },
+    /// The server was not reached, or did not give what it was asked for.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// More than is read from one source.
     #[error("{place}: more than {max} {unit}; raise the limit, or ask for less")]
     TooMuch {
@@ -142,12 +125,12 @@ pub enum FetchError {
 /// threads that may block; the future itself does not.
 pub async fn fetch(
     origin: &Origin,
-    fetcher: &Fetcher,
+    client: &Client,
     options: &Options,
     state: State,
     sink: &SharedSink,
 ) -> Run {
-    let to = Target { fetcher, options, sink };
+    let to = Target { client, options, sink };
     match origin {
         Origin::File { path, shape } => plain::file(path, *shape, to, state).await,
         Origin::Http { url, shape } => plain::http(url, *shape, to, state).await,
@@ -159,7 +142,7 @@ pub async fn fetch(
 /// How a source is asked and who is told.
 #[derive(Clone, Copy)]
 struct Target<'a> {
-    fetcher: &'a Fetcher,
+    client: &'a Client,
     options: &'a Options,
     sink: &'a SharedSink,
 }

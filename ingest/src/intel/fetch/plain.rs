@@ -4,12 +4,12 @@ use std::{io::Read as _, path::Path, time::UNIX_EPOCH};
 
 use url::Url;
 
-use super::{FetchError, Outcome, Run, State, Target, http::shown};
-use crate::intel::Shape;
+use super::{FetchError, Outcome, Run, State, Target};
+use crate::{intel::Shape, outbound::shown};
 
 pub(super) async fn file(path: &Path, shape: Option<Shape>, to: Target<'_>, state: State) -> Run {
     let (owned, max, known) =
-        (path.to_owned(), to.fetcher.limits.body_bytes_max, state.etag.clone());
+        (path.to_owned(), to.client.limits.body_bytes_max, state.etag.clone());
     let read = tokio::task::spawn_blocking(move || contents(&owned, max, known.as_deref())).await;
     let place = path.display().to_string();
     let (etag, bytes) = match read {
@@ -54,10 +54,10 @@ pub(super) async fn http(url: &Url, shape: Option<Shape>, to: Target<'_>, state:
     } else if let Some(time) = &state.last_modified {
         headers.push(("if-modified-since", time.as_str()));
     }
-    let answer = match to.fetcher.get(url, &headers).await {
+    let answer = match to.client.get(url, &headers).await {
         Ok(Some(answer)) => answer,
         Ok(None) => return Run { state, outcome: Outcome::Unchanged, error: None },
-        Err(error) => return failed(state, error),
+        Err(error) => return failed(state, error.into()),
     };
     let next = State {
         etag: answer.header("etag"),

@@ -3,12 +3,11 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::{
-    FetchError, Outcome, Run, State, Target,
-    http::{Answer, shown},
-    plain::failed,
+use super::{FetchError, Outcome, Run, State, Target, plain::failed};
+use crate::{
+    intel::Shape,
+    outbound::{Answer, shown},
 };
-use crate::intel::Shape;
 
 const ACCEPT: (&str, &str) = ("accept", "application/taxii+json;version=2.1");
 
@@ -125,7 +124,7 @@ async fn roots(url: &Url, to: Target<'_>) -> Result<Vec<Url>, FetchError> {
 }
 
 async fn ask(to: Target<'_>, url: &Url) -> Result<Answer, FetchError> {
-    to.fetcher.get(url, &[ACCEPT]).await?.ok_or_else(|| FetchError::Protocol {
+    to.client.get(url, &[ACCEPT]).await?.ok_or_else(|| FetchError::Protocol {
         place: shown(url),
         reason: "the server answered 304 to what asked for no such answer".to_owned(),
     })
@@ -170,7 +169,7 @@ impl Pages<'_> {
         let mut since = state.added_after.get(&key).cloned();
         let mut before = since.clone();
         let mut next: Option<String> = None;
-        for _ in 0..self.to.fetcher.limits.pages_max {
+        for _ in 0..self.to.client.limits.pages_max {
             let url = page_url(&base, since.as_deref(), next.as_deref());
             let answer = ask(self.to, &url).await?;
             let last = answer.header("x-taxii-date-added-last");
@@ -196,7 +195,7 @@ impl Pages<'_> {
                 since = last;
             }
         }
-        let max = self.to.fetcher.limits.pages_max;
+        let max = self.to.client.limits.pages_max;
         Err(FetchError::TooMuch { place: shown(&base), max, unit: "pages" })
     }
 

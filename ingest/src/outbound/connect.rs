@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::legacy::{Client as LegacyClient, connect::HttpConnector},
+    client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use rustls::{
@@ -14,11 +14,11 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-pub(super) type Client = LegacyClient<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+pub(super) type Connector = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A client that trusts the system's authorities and those of `ca_pem`. A system without any is
+/// Connections that trust the system's authorities and those of `ca_pem`. A system without any is
 /// no error: its sources may be reached over HTTP, or bring their own.
-pub(super) fn client(ca_pem: Option<&[u8]>) -> Result<Client, String> {
+pub(super) fn connector(ca_pem: Option<&[u8]>) -> Result<Connector, String> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
@@ -42,5 +42,5 @@ pub(super) fn client(ca_pem: Option<&[u8]>) -> Result<Client, String> {
         .https_or_http()
         .enable_http1()
         .build();
-    Ok(LegacyClient::builder(TokioExecutor::new()).build(connector))
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
 }

@@ -1,0 +1,11 @@
+//! Asking servers of others over HTTP: sources of indicators, vendors' APIs, and, from a commune's
+//! side, the doors of the service.
+//!
+//! Every request is bounded in time and bytes, tried again where that may help, and shows its proof
+//! to no other origin. Nothing secret is in any error.
+
+mod client;
+mod connect;
+
+pub use client::{Access, Auth, CallError, Client, Limits, Secret};
+pub(crate) use client::{Answer, Call, shown};
