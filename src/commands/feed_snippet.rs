@@ -19,6 +19,8 @@ pub(crate) enum Shipper {
     Vector,
     Sentinelone,
     Pradeo,
+    Sekoia,
+    Vade,
 }
 
 /// The port for syslog whose messages bear the key, where the configuration has no such listener.
@@ -32,9 +34,9 @@ impl Shipper {
     pub(crate) fn of_format(format: &str) -> Self {
         match format {
             "windows" | "auditbeat" => Self::Winlogbeat,
-            "sentinelone" | "sentinelone-cloud-funnel" | "sentinelone-identity" => {
-                Self::Sentinelone
-            }
+            "sentinelone" | "sentinelone-cloud-funnel" => Self::Sentinelone,
+            "sekoia-alerts" => Self::Sekoia,
+            "vade-secure-m365" => Self::Vade,
             "pradeo-mtd" => Self::Pradeo,
             "openssh" | "auditd" | "syslog" | "cef" | "leef" => Self::Rsyslog,
             _ => Self::Curl,
@@ -51,6 +53,8 @@ impl Shipper {
             Self::Vector => include_str!("snippets/vector.txt"),
             Self::Sentinelone => include_str!("snippets/sentinelone.txt"),
             Self::Pradeo => include_str!("snippets/pradeo.txt"),
+            Self::Sekoia => include_str!("snippets/sekoia.txt"),
+            Self::Vade => include_str!("snippets/vade.txt"),
         }
     }
 }
@@ -131,6 +135,12 @@ mod tests {
             for name in ["url", "scheme", "host", "port", "syslog_port", "tls", "key"] {
                 assert!(!text.contains(&format!("{{{name}}}")), "{name}: {text}");
             }
+        }
+        // What `collect` is given can be read, but for the key that goes into a file.
+        for shipper in [Shipper::Sentinelone, Shipper::Sekoia, Shipper::Vade] {
+            let config: Config = toml::from_str(&to.snippet(shipper, "jqf_k")).unwrap();
+            assert!(config.pull.sources[0].has_key());
+            assert_eq!(config.pull.check(), Ok(()));
         }
         let winlogbeat = to.snippet(Shipper::Winlogbeat, "jqf_k");
         assert!(winlogbeat.contains("https://soc.metropole.example:443\""), "{winlogbeat}");

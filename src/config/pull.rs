@@ -51,6 +51,8 @@ pub(crate) struct Source {
     pub(crate) sekoia: Option<Sekoia>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) vade: Option<Vade>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cloud_funnel: Option<CloudFunnel>,
 }
 
 /// SentinelOne's management API.
@@ -104,6 +106,22 @@ pub(crate) struct Vade {
     pub(crate) streams: Vec<VadeStream>,
 }
 
+/// SentinelOne's Cloud Funnel, by its queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloudFunnel {
+    pub(crate) queue_url: String,
+    pub(crate) region: String,
+    /// Where buckets are, other than on AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<String>,
+    pub(crate) access_key_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_access_key_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_access_key_env: Option<String>,
+}
+
 const fn minute() -> u64 {
     60
 }
@@ -138,7 +156,7 @@ fn vade_streams() -> Vec<VadeStream> {
 
 impl Pull {
     /// Things that types can't say: the key, and what is wrong with it.
-    pub(super) fn check(&self) -> Result<(), (String, String)> {
+    pub(crate) fn check(&self) -> Result<(), (String, String)> {
         if let Some(url) = &self.url {
             check_url(url).map_err(|reason| ("pull.url".to_owned(), reason))?;
         }
@@ -202,18 +220,18 @@ impl Source {
         let some = |is_empty: bool, key: &str| {
             if is_empty { refuse(key, "name at least one") } else { Ok(()) }
         };
-        match (&self.sentinelone, &self.sekoia, &self.vade) {
-            (Some(s1), None, None) => {
+        match (&self.sentinelone, &self.sekoia, &self.vade, &self.cloud_funnel) {
+            (Some(s1), None, None, None) => {
                 url("sentinelone.url", &s1.url)?;
                 secret("sentinelone.token", &s1.token_file, &s1.token_env)?;
                 some(s1.streams.is_empty(), "sentinelone.streams")
             }
-            (None, Some(sekoia), None) => {
+            (None, Some(sekoia), None, None) => {
                 url("sekoia.url", &sekoia.url)?;
                 secret("sekoia.key", &sekoia.key_file, &sekoia.key_env)?;
                 some(sekoia.streams.is_empty(), "sekoia.streams")
             }
-            (None, None, Some(vade)) => {
+            (None, None, Some(vade), None) => {
                 url("vade.url", &vade.url)?;
                 url("vade.token_url", &vade.token_url)?;
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -224,7 +242,22 @@ impl Source {
                 secret("vade.client_secret", file, variable)?;
                 some(vade.streams.is_empty(), "vade.streams")
             }
-            _ => refuse("sentinelone", "a source has one of `sentinelone`, `sekoia` and `vade`"),
+            (None, None, None, Some(funnel)) => {
+                url("cloud_funnel.queue_url", &funnel.queue_url)?;
+                if let Some(endpoint) = &funnel.endpoint {
+                    url("cloud_funnel.endpoint", endpoint)?;
+                }
+                if funnel.region.is_empty() {
+                    return refuse("cloud_funnel.region", "is AWS's region, such as eu-west-3");
+                }
+                let (file, variable) =
+                    (&funnel.secret_access_key_file, &funnel.secret_access_key_env);
+                secret("cloud_funnel.secret_access_key", file, variable)
+            }
+            _ => refuse(
+                "sentinelone",
+                "a source has one of `sentinelone`, `cloud_funnel`, `sekoia` and `vade`",
+            ),
         }
     }
 }
@@ -251,6 +284,11 @@ mod tests {
             (source("key_env = 'K'"), "`pull.url`"),
             (source("feed = 'f'\ninterval_s = 1"), "at least 10"),
             (source("feed = 'f'\nsekoia = { key_env = 'K' }"), "one of"),
+            (
+                "[[sources]]\nname = 'a'\nfeed = 'f'\ncloud_funnel = { queue_url = 'https://q', region = 'r', access_key_id = 'k' }"
+                    .to_owned(),
+                "cloud_funnel.secret_access_key_file: is missing",
+            ),
             (source("feed = 'f'\ntoken = 'x'"), "unknown field `token`"),
             ("[[sources]]\nname = '../a'\nfeed = 'f'".to_owned(), "use letters"),
             (

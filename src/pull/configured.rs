@@ -8,8 +8,11 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use ingest::{
-    outbound::{Access, Auth, Client, Limits, Secret},
-    pull::{DoorOutlet, Outlet, Puller, Sekoia, SentinelOne, Source, StateFile, Vade, VadeToken},
+    outbound::{Access, Auth, AwsKey, Client, Limits, Secret},
+    pull::{
+        CloudFunnel, DoorOutlet, Outlet, Puller, Sekoia, SentinelOne, Source, StateFile, Vade,
+        VadeToken,
+    },
 };
 
 use crate::config::pull as config;
@@ -86,6 +89,17 @@ fn source_of(source: &config::Source) -> anyhow::Result<(Source, Auth)> {
             community: sekoia.community.clone(),
         };
         return Ok((Source::Sekoia(asked), Auth::Bearer(key)));
+    }
+    if let Some(funnel) = &source.cloud_funnel {
+        let (file, variable) =
+            (funnel.secret_access_key_file.as_ref(), funnel.secret_access_key_env.as_ref());
+        let asked = CloudFunnel {
+            queue_url: funnel.queue_url.parse()?,
+            region: funnel.region.clone(),
+            endpoint: funnel.endpoint.as_deref().map(str::parse).transpose()?,
+            key: AwsKey { id: funnel.access_key_id.clone(), secret: secret(file, variable)? },
+        };
+        return Ok((Source::CloudFunnel(asked), Auth::None));
     }
     let vade = source.vade.as_ref().context("it has no API to ask")?;
     let (file, variable) = (vade.client_secret_file.as_ref(), vade.client_secret_env.as_ref());

@@ -68,7 +68,7 @@ pub(crate) async fn tend(
                 }
                 tell.ended(&name, &round);
                 pause = AGAIN;
-                configured.interval()
+                if round.is_cut_short { Duration::ZERO } else { configured.interval() }
             }
             Err(error) => {
                 let error = format!("{error:#}");

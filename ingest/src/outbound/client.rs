@@ -392,7 +392,7 @@ impl Failed {
 /// What a JSON refusal says of itself, as SentinelOne, SEKOIA.IO, Vade, OAuth2 servers and our own
 /// doors write it. Anything else is not shown: it may be a page of a proxy.
 fn said(body: &[u8]) -> String {
-    let Ok(value) = serde_json::from_slice::<Value>(body) else { return String::new() };
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return said_in_xml(body) };
     let first = value.get("errors").and_then(|errors| errors.get(0)).unwrap_or(&value);
     let mut parts: Vec<&str> = Vec::new();
     for key in ["title", "error_description", "error", "message", "detail", "Message"] {
@@ -401,12 +401,23 @@ fn said(body: &[u8]) -> String {
             parts.push(part);
         }
     }
-    if parts.is_empty() {
-        return String::new();
-    }
-    let text: String =
-        parts.join(": ").chars().filter(|c| !c.is_control()).take(REFUSAL_CHARS_MAX).collect();
-    format!(" ({text})")
+    worded(&parts.join(": "))
+}
+
+/// What S3 says: `<Error><Code>…</Code><Message>…</Message>…`.
+fn said_in_xml(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let Some((_, error)) = text.split_once("<Error>") else { return String::new() };
+    let part = |begin: &str, end: &str| {
+        error.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map(|(part, _)| part)
+    };
+    let parts = [part("<Code>", "</Code>"), part("<Message>", "</Message>")];
+    worded(&parts.into_iter().flatten().collect::<Vec<_>>().join(": "))
+}
+
+fn worded(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).take(REFUSAL_CHARS_MAX).collect();
+    if text.is_empty() { text } else { format!(" ({text})") }
 }
 
 /// A URL without what may be secret in it.

@@ -4,8 +4,11 @@
 //! Every request is bounded in time and bytes, tried again where that may help, and shows its proof
 //! to no other origin. Nothing secret is in any error.
 
+pub(crate) mod aws;
 mod client;
 mod connect;
 
+pub(crate) use aws::Aws;
+pub use aws::AwsKey;
 pub use client::{Access, Auth, CallError, Client, Limits, Secret};
 pub(crate) use client::{Answer, Call, shown};

@@ -1,7 +1,7 @@
 //! Vendors' clouds, asked: what their APIs list becomes records of a feed.
 //!
 //! What enters: pages of objects from SentinelOne's management API, SEKOIA.IO and Vade for
-//! Microsoft 365. What leaves: each object once per version, untouched, to an [`Outlet`] that has
+//! Microsoft 365, and the objects that SentinelOne's Cloud Funnel writes to S3. What leaves: each object once per version, untouched, to an [`Outlet`] that has
 //! it durable before the place of it is noted. Deliberately absent: what objects mean (formats
 //! know), when to ask (the caller's), and reaching into a commune: where the vendor may only be
 //! asked from there, this runs there and its outlet is the service's door.
@@ -17,6 +17,7 @@
 mod bus_outlet;
 mod cursor;
 mod door_outlet;
+mod funnel;
 mod page;
 mod puller;
 mod sekoia;
@@ -33,6 +34,7 @@ use crate::outbound::CallError;
 
 pub use bus_outlet::BusOutlet;
 pub use door_outlet::DoorOutlet;
+pub use funnel::CloudFunnel;
 pub use puller::{Puller, Round};
 pub use sekoia::{Sekoia, SekoiaStream};
 pub use sentinelone::{SentinelOne, SentinelOneStream};
@@ -51,6 +53,8 @@ pub enum Source {
     Sekoia(Sekoia),
     /// Vade for Microsoft 365.
     Vade(Vade),
+    /// SentinelOne's Cloud Funnel.
+    CloudFunnel(CloudFunnel),
 }
 
 impl Source {
@@ -60,6 +64,7 @@ impl Source {
             Self::SentinelOne(_) => "sentinelone",
             Self::Sekoia(_) => "sekoia-alerts",
             Self::Vade(_) => "vade-secure-m365",
+            Self::CloudFunnel(_) => "sentinelone-cloud-funnel",
         }
     }
 }

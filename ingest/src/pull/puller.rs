@@ -7,6 +7,7 @@ use event::Timestamp;
 
 use super::{
     Outlet, PullError, Source,
+    funnel::Work,
     page::{Page, Position},
     sekoia::SekoiaStream,
     sentinelone::SentinelOneStream,
@@ -36,6 +37,8 @@ pub struct Round {
     pub accepted: u64,
     /// Why others are not and never will be.
     pub refused: Vec<String>,
+    /// Whether the source has more, which the next round is for.
+    pub is_cut_short: bool,
 }
 
 /// One list of one vendor.
@@ -81,6 +84,16 @@ impl Puller {
             },
         };
         let mut outcome = Ok(());
+        if let Source::CloudFunnel(funnel) = &self.source {
+            let mut work = Work {
+                client: &self.client,
+                outlet: &*self.outlet,
+                file: &self.file,
+                state: &mut state,
+                round: &mut round,
+            };
+            outcome = funnel.pass(&mut work).await;
+        }
         for stream in self.streams() {
             if let Err(error) = self.pass(stream, &mut state, &mut round).await {
                 outcome = outcome.and(Err(error));
@@ -94,7 +107,7 @@ impl Puller {
     pub async fn proof_expires(&self) -> Option<Timestamp> {
         match &self.source {
             Source::SentinelOne(source) => source.token_expires(&self.client).await,
-            Source::Sekoia(_) | Source::Vade(_) => None,
+            Source::Sekoia(_) | Source::Vade(_) | Source::CloudFunnel(_) => None,
         }
     }
 
@@ -105,6 +118,8 @@ impl Puller {
             }
             Source::Sekoia(source) => source.streams.iter().copied().map(Stream::Sekoia).collect(),
             Source::Vade(source) => source.streams.iter().copied().map(Stream::Vade).collect(),
+            // Its queue says what there is.
+            Source::CloudFunnel(_) => Vec::new(),
         }
     }
 
@@ -135,6 +150,7 @@ impl Puller {
                 format!("sekoia {} {community}", source.url)
             }
             Source::Vade(source) => format!("vade-m365 {} {}", source.url, source.tenant),
+            Source::CloudFunnel(source) => format!("cloud-funnel {}", source.queue_url),
         }
     }
 
@@ -167,14 +183,15 @@ impl Puller {
             }
             match next {
                 Some(next) if next != at => at = next,
-                _ => break,
+                _ => return Ok(()),
             }
         }
+        round.is_cut_short = true;
         Ok(())
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, PullError> {
     tokio::task::spawn_blocking(work)

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Cursor;
+use super::{cursor::Cursor, funnel::Objects};
 
 /// The file of one source's cursors, replaced as a whole.
 #[derive(Clone, Debug)]
@@ -45,6 +45,9 @@ pub(super) struct State {
     pub(super) of: String,
     /// By stream.
     pub(super) cursors: BTreeMap<String, Cursor>,
+    /// Of a queue: how far objects came.
+    #[serde(default)]
+    pub(super) objects: Objects,
 }
 
 impl StateFile {
