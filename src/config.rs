@@ -19,6 +19,7 @@ mod ingest;
 pub(crate) mod kafka;
 mod log;
 pub(crate) mod pull;
+mod s3;
 mod size;
 mod tls;
 
@@ -52,13 +53,14 @@ pub(crate) struct Config {
     pub(crate) bus: String,
     /// `sqlite:///…`; empty is `<data_dir>/jacquemart.db`.
     pub(crate) database: String,
-    /// `file:///…`; empty is `<data_dir>/splits`.
+    /// `file:///…` or `s3://BUCKET/PREFIX`; empty is `<data_dir>/splits`.
     pub(crate) splits: String,
     /// A folder of formats of one's own, over the built-in ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) formats_dir: Option<PathBuf>,
     pub(crate) journal: Journal,
     pub(crate) kafka: kafka::Kafka,
+    pub(crate) s3: s3::S3,
     pub(crate) ingest: Ingest,
     pub(crate) detect: Detect,
     pub(crate) correlate: Correlate,
@@ -80,6 +82,7 @@ impl Default for Config {
             formats_dir: None,
             journal: Journal::default(),
             kafka: kafka::Kafka::default(),
+            s3: s3::S3::default(),
             ingest: Ingest::default(),
             detect: Detect::default(),
             correlate: Correlate::default(),
@@ -288,6 +291,9 @@ impl Config {
         }
         if let Err((key, reason)) = self.kafka.check() {
             return refuse(&format!("kafka.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.s3.check(self.splits.starts_with("s3://")) {
+            return refuse(&format!("s3.{key}"), reason);
         }
         if let Err((place, reason)) = self.indicators.check() {
             return refuse(&place, reason);

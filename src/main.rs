@@ -10,6 +10,7 @@ mod metrics;
 mod print;
 mod pull;
 mod rules;
+mod secret;
 mod send;
 mod serve;
 mod wire;

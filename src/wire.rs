@@ -1,6 +1,7 @@
 //! From URLs to what runs: the only place that knows which backend stands behind which seam.
 
 pub(crate) mod bus;
+mod splits;
 
 use std::sync::Arc;
 
@@ -14,7 +15,6 @@ use store::{
     db::{self, Database},
     hunt::{Hunt, Hunter, HunterConfig},
     index::{Index, IndexConfig},
-    split::SplitStorage,
 };
 
 use crate::{
@@ -68,8 +68,7 @@ impl Wired {
 
         let db =
             db::connect(&config.database_url()).await.context("failed to open the database")?;
-        let splits = SplitStorage::connect(&config.splits_url(), &config.data_dir.join("cache"))
-            .context("failed to open the split storage")?;
+        let splits = splits::open(config)?;
         let index_config = IndexConfig {
             checkpoint_events_max: config.index.checkpoint_events_max,
             checkpoint_bytes_max: config.index.checkpoint_bytes_max.0,

@@ -1,18 +1,18 @@
-//! Cloud Funnel, from a bucket and a queue of moto, which checks signatures and rights. `TEST_PYTHON`
-//! names a Python that has `moto[server,s3,sqs]`; without it the tests say that they are skipped.
+//! Cloud Funnel, from a bucket and a queue of moto.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../tests/support/moto.rs"]
+mod moto;
+
 use std::{
     io::Write as _,
-    net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,74 +22,17 @@ use ingest::{
     outbound::{Access, AwsKey, Client, Limits, Secret},
     pull::{CloudFunnel, Delivered, Outlet, PullError, Puller, Source, StateFile},
 };
-use serde_json::{Value, json};
+use moto::Moto;
+use serde_json::json;
 
-/// Moto, and what a collector needs to ask it.
-struct Moto {
-    child: Child,
-    python: String,
-    url: String,
-    told: Value,
+/// What the tests ask of moto.
+trait Asked {
+    fn put(&self, key: &str, body: &[u8]);
+    fn waiting(&self) -> u32;
+    fn puller(&self, secret: &str, kept: &Arc<Kept>, folder: &Path) -> Puller;
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Moto {
-    /// Starts it; `None` after saying why the test is skipped.
-    fn start() -> Option<Self> {
-        let python = std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let has = Command::new(&python).args(["-c", "import moto.server, boto3"]).output();
-        if !has.is_ok_and(|output| output.status.success()) {
-            eprintln!(
-                "skipped: no moto (pip install 'moto[server,s3,sqs]==5.2.5', and set TEST_PYTHON)"
-            );
-            return None;
-        }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(&python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let url = format!("http://127.0.0.1:{port}");
-        let mut moto = Self { child, python, url, told: Value::Null };
-        let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "moto does not come up");
-            assert!(moto.child.try_wait().unwrap().is_none(), "moto ended");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        moto.told = serde_json::from_str(&moto.script("setup", &[], b"")).unwrap();
-        Some(moto)
-    }
-
-    fn script(&self, action: &str, rest: &[&str], stdin: &[u8]) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/cloud_funnel.py");
-        let mut command = Command::new(&self.python);
-        command.arg(script).args([&self.url, action]);
-        if let (Some(key), Some(secret)) = (self.told["key"].as_str(), self.told["secret"].as_str())
-        {
-            command.args([key, secret]);
-        }
-        let mut child = command
-            .args(rest)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(stdin).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{action}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
+impl Asked for Moto {
     fn put(&self, key: &str, body: &[u8]) {
         self.script("put", &[key], body);
     }
@@ -103,10 +46,7 @@ impl Moto {
             queue_url: self.told["queue_url"].as_str().unwrap().parse().unwrap(),
             region: "eu-west-3".to_owned(),
             endpoint: Some(self.url.parse().unwrap()),
-            key: AwsKey {
-                id: self.told["key"].as_str().unwrap().to_owned(),
-                secret: Secret::new(secret),
-            },
+            key: AwsKey { id: self.key().to_owned(), secret: Secret::new(secret) },
         };
         let limits = Limits {
             pause: Duration::from_millis(10),
@@ -118,10 +58,6 @@ impl Moto {
         let outlet: Arc<dyn Outlet> = Arc::clone(kept) as _;
         let file = StateFile::new(folder, "funnel");
         Puller::new(Source::CloudFunnel(funnel), client, outlet, file, Duration::ZERO)
-    }
-
-    fn secret(&self) -> &str {
-        self.told["secret"].as_str().unwrap()
     }
 }
 

@@ -1,21 +1,17 @@
 //! A source as the configuration has it, ready to be asked.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use ingest::{
-    outbound::{Access, Auth, AwsKey, Client, Limits, Secret},
+    outbound::{Access, Auth, AwsKey, Client, Limits},
     pull::{
         CloudFunnel, DoorOutlet, Outlet, Puller, Sekoia, SentinelOne, Source, StateFile, Vade,
         VadeToken,
     },
 };
 
-use crate::config::pull as config;
+use crate::{config::pull as config, secret};
 
 /// Bytes of one answer. A page of 1,000 threats has some 5 MB.
 const ANSWER_BYTES_MAX: u64 = 128 << 20;
@@ -58,13 +54,13 @@ pub(crate) fn outlet_of_door(
     source: &config::Source,
 ) -> anyhow::Result<Arc<dyn Outlet>> {
     let url = pull.url.as_deref().context("pull.url is missing")?;
-    let key = secret(source.key_file.as_ref(), source.key_env.as_ref())?;
+    let key = secret::read(source.key_file.as_ref(), source.key_env.as_ref())?;
     let client = client(Auth::Bearer(key), pull.ca_file.as_deref())?;
     Ok(Arc::new(DoorOutlet::new(client, &url.parse().context("pull.url")?)))
 }
 
 fn client(auth: Auth, ca_file: Option<&Path>) -> anyhow::Result<Client> {
-    let ca_pem = ca_file.map(read).transpose()?;
+    let ca_pem = ca_file.map(secret::file).transpose()?;
     let limits = Limits { body_bytes_max: ANSWER_BYTES_MAX, ..Limits::default() };
     Client::new(Access { auth, ca_pem, limits }).map_err(|reason| anyhow!(reason))
 }
@@ -72,7 +68,7 @@ fn client(auth: Auth, ca_file: Option<&Path>) -> anyhow::Result<Client> {
 /// Whom to ask, and the proof to show.
 fn source_of(source: &config::Source) -> anyhow::Result<(Source, Auth)> {
     if let Some(s1) = &source.sentinelone {
-        let token = secret(s1.token_file.as_ref(), s1.token_env.as_ref())?;
+        let token = secret::read(s1.token_file.as_ref(), s1.token_env.as_ref())?;
         let asked = SentinelOne {
             url: s1.url.parse()?,
             streams: s1.streams.clone(),
@@ -82,7 +78,7 @@ fn source_of(source: &config::Source) -> anyhow::Result<(Source, Auth)> {
         return Ok((Source::SentinelOne(asked), Auth::ApiToken(token)));
     }
     if let Some(sekoia) = &source.sekoia {
-        let key = secret(sekoia.key_file.as_ref(), sekoia.key_env.as_ref())?;
+        let key = secret::read(sekoia.key_file.as_ref(), sekoia.key_env.as_ref())?;
         let asked = Sekoia {
             url: sekoia.url.parse()?,
             streams: sekoia.streams.clone(),
@@ -97,7 +93,7 @@ fn source_of(source: &config::Source) -> anyhow::Result<(Source, Auth)> {
             queue_url: funnel.queue_url.parse()?,
             region: funnel.region.clone(),
             endpoint: funnel.endpoint.as_deref().map(str::parse).transpose()?,
-            key: AwsKey { id: funnel.access_key_id.clone(), secret: secret(file, variable)? },
+            key: AwsKey { id: funnel.access_key_id.clone(), secret: secret::read(file, variable)? },
         };
         return Ok((Source::CloudFunnel(asked), Auth::None));
     }
@@ -108,29 +104,9 @@ fn source_of(source: &config::Source) -> anyhow::Result<(Source, Auth)> {
         token_url: vade.token_url.parse()?,
         tenant: vade.tenant.clone(),
         client_id: vade.client_id.clone(),
-        client_secret: secret(file, variable)?,
+        client_secret: secret::read(file, variable)?,
         streams: vade.streams.clone(),
         token: VadeToken::default(),
     };
     Ok((Source::Vade(asked), Auth::None))
-}
-
-fn secret(file: Option<&PathBuf>, variable: Option<&String>) -> anyhow::Result<Secret> {
-    let text = match (file, variable) {
-        (Some(path), _) => {
-            String::from_utf8(read(path)?).map_err(|_| anyhow!("{} is no UTF-8", path.display()))?
-        }
-        (None, Some(name)) => {
-            std::env::var(name).with_context(|| format!("environment variable {name}"))?
-        }
-        (None, None) => return Err(anyhow!("its secret is missing")),
-    };
-    if text.trim().is_empty() {
-        return Err(anyhow!("its secret is empty"));
-    }
-    Ok(Secret::new(&text))
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
 }

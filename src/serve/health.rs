@@ -1,6 +1,9 @@
 //! Whether every part works.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use api::Check;
 use async_trait::async_trait;
@@ -15,6 +18,8 @@ pub(crate) struct Health {
     db: Arc<dyn Database>,
     rules: Arc<Keeper>,
     ended: Mutex<Vec<(&'static str, String)>>,
+    /// What does not work now and is tried again.
+    troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl Health {
@@ -23,7 +28,16 @@ impl Health {
         db: Arc<dyn Database>,
         rules: Arc<Keeper>,
     ) -> Self {
-        Self { bus, db, rules, ended: Mutex::default() }
+        Self { bus, db, rules, ended: Mutex::default(), troubles: Mutex::default() }
+    }
+
+    /// Notes what does not work in `part`, or that all does again.
+    pub(crate) fn trouble(&self, part: &'static str, why: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => troubles.insert(part, why),
+            None => troubles.remove(part),
+        };
     }
 
     /// Notes that a stage runs no more.
@@ -75,6 +89,10 @@ impl api::Health for Health {
                 rules.kept.len()
             ),
         });
+        // Records are taken and matched all the same, so this is no reason either.
+        for (part, why) in self.troubles.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            checks.push(Check { name: (*part).to_owned(), ok: true, detail: why.clone() });
+        }
         for (stage, why) in self.ended.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             checks.push(Check { name: (*stage).to_owned(), ok: false, detail: why.clone() });
         }

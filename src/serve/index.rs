@@ -8,6 +8,7 @@ use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Reader, Topic};
 use store::{
     db::{CursorName, Database, Position},
     index::{Index, IndexError},
+    split::SplitError,
 };
 use tokio::{
     task::{JoinError, JoinSet},
@@ -15,8 +16,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::decoded::Decoded;
+use super::{decoded::Decoded, health::Health};
 use crate::metrics::Metrics;
+
+/// The pause after splits could not be stored, and the longest after it went on so.
+const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
 
 const LIMIT: PollLimit = PollLimit { records_max: 2_000, bytes_max: 8 << 20 };
 
@@ -26,6 +31,7 @@ pub(crate) struct IndexWorker {
     pub(crate) index: Arc<Index>,
     pub(crate) decoded: Arc<Decoded>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
     pub(crate) refresh: Duration,
 }
 
@@ -41,18 +47,27 @@ impl IndexWorker {
         // At most one checkpoint, beside the reading, so that sealing a large split keeps
         // nothing from becoming searchable meanwhile.
         let mut sealing = JoinSet::new();
+        let (mut pause, mut not_before) = (AGAIN, Instant::now());
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = refresh.tick() => {
                     self.show(&mut receipts).await?;
-                    if sealing.is_empty() && self.index.checkpoint_due() {
+                    let may = sealing.is_empty() && Instant::now() >= not_before;
+                    if may && self.index.checkpoint_due() {
                         let (index, bus) = (Arc::clone(&self.index), self.bus.id());
                         sealing.spawn(async move { index.checkpoint(bus).await });
                     }
                 }
-                Some(sealed) = sealing.join_next() => self.passed(&mut *reader, sealed).await?,
+                Some(sealed) = sealing.join_next() => {
+                    if self.passed(&mut *reader, sealed).await? {
+                        pause = AGAIN;
+                    } else {
+                        not_before = Instant::now() + pause;
+                        pause = (pause * 2).min(AGAIN_MAX);
+                    }
+                }
                 polled = reader.poll(LIMIT, self.refresh) => {
                     match polled.context("failed to read the bus")? {
                         Polled::Batch(batch) => self.add(&batch, &mut receipts).await?,
@@ -65,7 +80,8 @@ impl IndexWorker {
         while let Some(sealed) = sealing.join_next().await {
             self.passed(&mut *reader, sealed).await?;
         }
-        self.passed(&mut *reader, Ok(self.index.checkpoint(self.bus.id()).await)).await
+        self.passed(&mut *reader, Ok(self.index.checkpoint(self.bus.id()).await)).await?;
+        Ok(())
     }
 
     async fn begin(&self, reader: &mut dyn Reader, partitions: &[u32]) -> anyhow::Result<()> {
@@ -107,15 +123,24 @@ impl IndexWorker {
         Ok(())
     }
 
-    /// What was sealed and published need not be read again.
+    /// What was sealed and published need not be read again. Where the storage fails, all stays
+    /// searchable here and on the bus, and it is false: the same is to be tried again.
     async fn passed(
         &self,
         reader: &mut dyn Reader,
         sealed: Result<Result<Vec<Position>, IndexError>, JoinError>,
-    ) -> anyhow::Result<()> {
-        let positions = sealed
-            .context("the checkpoint panicked")?
-            .context("failed to seal and publish splits")?;
+    ) -> anyhow::Result<bool> {
+        let positions = match sealed.context("the checkpoint panicked")? {
+            Err(IndexError::Split(error @ SplitError::Storage { .. })) => {
+                let reason = format!("splits cannot be stored: {error}");
+                self.metrics.worker_errors.with_label_values(&["index"]).inc();
+                tracing::error!(%error, "splits cannot be stored; trying again");
+                self.health.trouble("splits", Some(reason));
+                return Ok(false);
+            }
+            sealed => sealed.context("failed to seal and publish splits")?,
+        };
+        self.health.trouble("splits", None);
         for position in positions {
             reader
                 .commit(position.partition, position.next)
@@ -123,6 +148,6 @@ impl IndexWorker {
                 .context("failed to commit the index cursor")?;
         }
         self.metrics.checkpoints.inc();
-        Ok(())
+        Ok(true)
     }
 }

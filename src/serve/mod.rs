@@ -89,6 +89,7 @@ impl Server {
             index: Arc::clone(&wired.index),
             decoded,
             metrics: Arc::clone(&wired.metrics),
+            health: Arc::clone(&wired.health),
             refresh: Duration::from_millis(config.index.refresh_ms),
         };
         let correlate = CorrelateWorker {

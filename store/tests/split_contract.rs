@@ -95,7 +95,7 @@ async fn local_files() {
 #[tokio::test]
 async fn an_object_store() {
     let dir = tempfile::tempdir().unwrap();
-    let storage = SplitStorage::over(Arc::new(InMemory::new()), &dir.path().join("cache"));
+    let storage = SplitStorage::over(Arc::new(InMemory::new()), &dir.path().join("cache"), 1 << 30);
     keeps_lists_opens_and_removes(&storage, &everything(dir.path()), dir.path()).await;
 }
 
@@ -126,5 +126,49 @@ async fn damage_is_named_and_leftovers_are_removed() {
     for bad in ["s3://bucket", "file://relative", "splits", "http://x"] {
         let refused = SplitStorage::connect(bad, &cache).err();
         assert!(matches!(refused, Some(SplitError::Url { .. })), "{bad}");
+    }
+}
+
+/// The files of the cache, by their communes and names' beginnings.
+fn cached(cache: &Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(cache)
+        .unwrap()
+        .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_cache_is_bounded_and_mends_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (all, cache) = (everything(dir.path()), dir.path().join("cache"));
+    let storage = SplitStorage::over(Arc::new(InMemory::new()), &cache, 2_500);
+    let (dijon, file) = (CommuneId::new("dijon").unwrap(), dir.path().join("file"));
+    let mut metas = Vec::new();
+    for id in 1..=4 {
+        // Each in a file of its own, as sealed splits are.
+        let file = file.with_extension(id.to_string());
+        let meta = bundle(&file, &dijon, id, &[id; 900]);
+        storage.put(&meta, &file).await.unwrap();
+        metas.push(meta);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(metas[0].bytes < 1_250 && cached(&cache).len() == 2, "{:?}", cached(&cache));
+    // What is open stays readable when it makes room for others.
+    let opened = storage.open(&all, &metas[0]).await.unwrap();
+    for meta in &metas[1..] {
+        storage.open(&all, meta).await.unwrap().verify().unwrap();
+    }
+    opened.verify().unwrap();
+    assert_eq!(cached(&cache).len(), 2);
+
+    // A file that lost its end, and one that went while nobody looked.
+    let [first, second] = &cached(&cache)[..] else { panic!("two files are cached") };
+    std::fs::File::options().write(true).open(first).unwrap().set_len(100).unwrap();
+    std::fs::remove_file(second).unwrap();
+    for meta in &metas {
+        storage.open(&all, meta).await.unwrap().verify().unwrap();
     }
 }

@@ -55,14 +55,29 @@ fn bus(dir: &tempfile::TempDir) -> (String, String) {
     )
 }
 
+/// Where `TEST_S3` names a server (with `TEST_S3_KEY` and `TEST_S3_SECRET`), the same tests keep their
+/// splits there: the `splits` key, and an `[s3]` section.
+fn splits(dir: &tempfile::TempDir) -> (String, String) {
+    let Ok(endpoint) = std::env::var("TEST_S3") else { return Default::default() };
+    let name = dir.path().file_name().unwrap().to_string_lossy();
+    let key = std::env::var("TEST_S3_KEY").unwrap();
+    (
+        format!("splits = \"s3://splits/{}\"", name.trim_start_matches('.')),
+        format!(
+            "[s3]\nregion = \"eu-west-3\"\nendpoint = {endpoint:?}\naccess_key_id = {key:?}\nsecret_access_key_env = \"TEST_S3_SECRET\"\n"
+        ),
+    )
+}
+
 impl Centre {
     /// A data folder with a configuration on free ports, and `extra` TOML at its end.
     pub(crate) fn new(extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ingest, api) = (free_port(), free_port());
         let (bus, kafka) = bus(&dir);
+        let (splits, s3) = splits(&dir);
         let config = format!(
-            "data_dir = {:?}\n{bus}\n{extra}\n{kafka}\n[ingest.http]\nlisten = \"127.0.0.1:{ingest}\"\n[api]\nlisten = \"127.0.0.1:{api}\"\n",
+            "data_dir = {:?}\n{bus}\n{splits}\n{extra}\n{kafka}\n{s3}\n[ingest.http]\nlisten = \"127.0.0.1:{ingest}\"\n[api]\nlisten = \"127.0.0.1:{api}\"\n",
             dir.path().join("data")
         );
         fs::write(dir.path().join("jacquemart.toml"), config).unwrap();

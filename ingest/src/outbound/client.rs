@@ -191,7 +191,7 @@ impl<'a> Call<'a> {
 
 /// Asks servers, showing one proof.
 pub struct Client {
-    connector: Connector,
+    connector: Connector<Full<Bytes>>,
     auth: Option<HeaderValue>,
     pub(crate) limits: Limits,
 }

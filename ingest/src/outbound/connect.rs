@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use hyper::body::Body;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -14,11 +13,14 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-pub(super) type Connector = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(super) type Connector<B> = Client<HttpsConnector<HttpConnector>, B>;
 
 /// Connections that trust the system's authorities and those of `ca_pem`. A system without any is
 /// no error: its sources may be reached over HTTP, or bring their own.
-pub(super) fn connector(ca_pem: Option<&[u8]>) -> Result<Connector, String> {
+pub(super) fn connector<B>(ca_pem: Option<&[u8]>) -> Result<Connector<B>, String>
+where
+    B: Body<Data: Send> + Send,
+{
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {

@@ -13,9 +13,11 @@ use object_store::{
 };
 use tantivy::directory::OwnedBytes;
 
+use self::cache::Cache;
 use crate::{Scope, db::SplitMeta};
 
 mod bundle;
+mod cache;
 mod directory;
 
 pub use bundle::{Bundle, BundleInfo, BundleSum, write_bundle};
@@ -102,7 +104,7 @@ pub struct SplitStorage {
     /// Where the objects are files of this machine.
     local_root: Option<PathBuf>,
     /// Where objects are fetched to where they are not.
-    cache_dir: PathBuf,
+    cache: Cache,
 }
 
 impl SplitStorage {
@@ -118,8 +120,7 @@ impl SplitStorage {
             Some(("file", _)) => {
                 refuse("the path must be absolute, e.g. file:///var/lib/jacquemart/splits")
             }
-            Some(("s3", _)) => refuse("s3:// comes with a later version; use file:///…"),
-            _ => refuse("use file:///absolute/path"),
+            _ => refuse("use file:///absolute/path or s3://BUCKET/PREFIX"),
         }
     }
 
@@ -140,13 +141,14 @@ impl SplitStorage {
         Ok(Self {
             store: Arc::new(store),
             local_root: Some(root.to_owned()),
-            cache_dir: cache_dir.to_owned(),
+            cache: Cache::new(cache_dir, 0),
         })
     }
 
-    /// A storage over any object store; objects are fetched into `cache_dir` to be read.
-    pub fn over(store: Arc<dyn ObjectStore>, cache_dir: &Path) -> Self {
-        Self { store, local_root: None, cache_dir: cache_dir.to_owned() }
+    /// A storage over any object store; objects are fetched into `cache_dir` to be read, where those
+    /// that were read last are kept up to `cache_bytes_max`.
+    pub fn over(store: Arc<dyn ObjectStore>, cache_dir: &Path, cache_bytes_max: u64) -> Self {
+        Self { store, local_root: None, cache: Cache::new(cache_dir, cache_bytes_max) }
     }
 
     /// Whether only this process can write here, so that what the catalog does not know is
@@ -163,9 +165,20 @@ impl SplitStorage {
             object: object.clone(),
             source,
         };
+        let mut file = File::open(local_path).map_err(|e| failed(e.into()))?;
+        let bytes = file.metadata().map_err(|e| failed(e.into()))?.len();
+        // In one request, where that is all it takes.
+        if self.local_root.is_none() && bytes <= CHUNK_BYTES as u64 {
+            let (_, whole) = tokio::task::spawn_blocking(move || read_chunk(file))
+                .await
+                .map_err(|e| failed(e.into()))?
+                .map_err(|e| failed(e.into()))?;
+            self.store.put(&key, whole.into()).await.map_err(|e| failed(e.into()))?;
+            self.cache.keep(meta, local_path).await;
+            return Ok(());
+        }
         let upload = self.store.put_multipart(&key).await.map_err(|e| failed(e.into()))?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, CHUNK_BYTES);
-        let mut file = File::open(local_path).map_err(|e| failed(e.into()))?;
         loop {
             let chunk = tokio::task::spawn_blocking(move || read_chunk(file))
                 .await
@@ -187,6 +200,9 @@ impl SplitStorage {
             upload.put(chunk.into());
         }
         upload.finish().await.map_err(|e| failed(e.into()))?;
+        if self.local_root.is_none() {
+            self.cache.keep(meta, local_path).await;
+        }
         Ok(())
     }
 
@@ -195,17 +211,19 @@ impl SplitStorage {
         if !scope.allows(&meta.commune) {
             return Err(SplitError::Missing(meta.id));
         }
-        let (object, _) = object_of(meta);
-        let path = match &self.local_root {
-            Some(root) => root.join(meta.object_path()),
-            None => self.fetch(meta).await?,
+        let Some(root) = &self.local_root else {
+            // What is in the cache may have gone the moment before, or be the half of a file that a
+            // power cut left: it is fetched again, once.
+            let path = self.fetch(meta).await?;
+            return match open_at(path, meta).await {
+                Err(SplitError::Missing(_) | SplitError::Damaged { .. }) => {
+                    self.cache.forget(meta).await;
+                    open_at(self.fetch(meta).await?, meta).await
+                }
+                opened => opened,
+            };
         };
-        let (id, crc32c, bytes) = (meta.id, meta.crc32c, meta.bytes);
-        let opened = {
-            let object = object.clone();
-            tokio::task::spawn_blocking(move || open_file(&path, id, object, crc32c, bytes)).await
-        };
-        opened.map_err(|error| SplitError::Storage { object, source: error.into() })?
+        open_at(root.join(meta.object_path()), meta).await
     }
 
     /// Brings the object to this machine, unless it is here.
@@ -215,10 +233,7 @@ impl SplitStorage {
             object: object.clone(),
             source,
         };
-        // The checksum is part of the name, so that a replaced object is fetched again.
-        let name = format!("{}-{:08x}.split", meta.id, meta.crc32c);
-        let path = self.cache_dir.join(meta.commune.as_str()).join(name);
-        if tokio::fs::try_exists(&path).await.map_err(|e| failed(e.into()))? {
+        if let Some(path) = self.cache.find(meta).await {
             return Ok(path);
         }
         let got = match self.store.get(&key).await {
@@ -226,9 +241,7 @@ impl SplitStorage {
             Err(object_store::Error::NotFound { .. }) => return Err(SplitError::Missing(meta.id)),
             Err(error) => return Err(failed(error.into())),
         };
-        let folder = self.cache_dir.join(meta.commune.as_str());
-        tokio::fs::create_dir_all(&folder).await.map_err(|e| failed(e.into()))?;
-        let staged = tempfile::NamedTempFile::new_in(&folder).map_err(|e| failed(e.into()))?;
+        let staged = self.cache.stage(meta).await.map_err(|e| failed(e.into()))?;
         let mut out = tokio::fs::File::from_std(staged.reopen().map_err(|e| failed(e.into()))?);
         let mut chunks = got.into_stream();
         while let Some(chunk) = chunks.try_next().await.map_err(|e| failed(e.into()))? {
@@ -236,9 +249,8 @@ impl SplitStorage {
                 .await
                 .map_err(|e| failed(e.into()))?;
         }
-        tokio::io::AsyncWriteExt::flush(&mut out).await.map_err(|e| failed(e.into()))?;
-        staged.persist(&path).map_err(|e| failed(e.into()))?;
-        Ok(path)
+        out.sync_all().await.map_err(|e| failed(e.into()))?;
+        self.cache.take(meta, staged).await.map_err(|e| failed(e.into()))
     }
 
     /// Removes an object. Removing what is not there is no error.
@@ -284,6 +296,17 @@ fn object_of(meta: &SplitMeta) -> (String, Key) {
     let name = object_name(&meta.commune, meta.id);
     let key = Key::from(name.as_str());
     (name, key)
+}
+
+/// The object of `meta`, whose bytes are the file at `path`.
+async fn open_at(path: PathBuf, meta: &SplitMeta) -> Result<SplitFile, SplitError> {
+    let (object, _) = object_of(meta);
+    let (id, crc32c, bytes) = (meta.id, meta.crc32c, meta.bytes);
+    let opened = {
+        let object = object.clone();
+        tokio::task::spawn_blocking(move || open_file(&path, id, object, crc32c, bytes)).await
+    };
+    opened.map_err(|error| SplitError::Storage { object, source: error.into() })?
 }
 
 fn read_chunk(mut file: File) -> std::io::Result<(File, Vec<u8>)> {

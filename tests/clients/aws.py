@@ -1,10 +1,13 @@
-"""Plays SentinelOne's Cloud Funnel against moto: a bucket that tells a queue of its objects.
+"""Sets up and looks at S3 and SQS as moto plays them.
 
-cloud_funnel.py URL setup               makes both and a user, prints what a collector needs as JSON,
-                                        and has moto check every later request's signature and rights
-cloud_funnel.py URL put KEY SECRET NAME puts stdin as an object
-cloud_funnel.py URL send KEY SECRET     sends stdin as a message
-cloud_funnel.py URL count KEY SECRET    prints how many messages are in the queue, seen or not
+aws.py URL setup                makes the bucket `funnel`, which tells the queue `funnel` of its objects
+                                as SentinelOne's Cloud Funnel is set up, the bucket `splits`, and a user;
+                                prints what a client needs as JSON, and has moto check every later
+                                request's signature and rights
+aws.py URL put KEY SECRET NAME  puts stdin as an object of `funnel`
+aws.py URL send KEY SECRET      sends stdin as a message
+aws.py URL count KEY SECRET     prints how many messages are in the queue, seen or not
+aws.py URL list KEY SECRET      prints the keys of `splits`, one a line
 """
 
 import json
@@ -30,9 +33,10 @@ def main():
     if action == "setup":
         queue = sqs.create_queue(QueueName="funnel")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-        s3.create_bucket(
-            Bucket="funnel", CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        for bucket in ("funnel", "splits"):
+            s3.create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
         s3.put_bucket_notification_configuration(
             Bucket="funnel",
             NotificationConfiguration={"QueueConfigurations": [{
@@ -41,7 +45,7 @@ def main():
         )
         iam = client("iam")
         iam.create_user(UserName="soc")
-        iam.put_user_policy(UserName="soc", PolicyName="funnel", PolicyDocument=json.dumps({
+        iam.put_user_policy(UserName="soc", PolicyName="soc", PolicyDocument=json.dumps({
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Action": ["s3:*", "sqs:*"], "Resource": "*"}],
         }))
@@ -63,6 +67,10 @@ def main():
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         told = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         print(sum(int(told[name]) for name in names))
+    elif action == "list":
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket="splits"):
+            for found in page.get("Contents", []):
+                print(found["Key"])
     else:
         sys.exit(__doc__)
 
