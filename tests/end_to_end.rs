@@ -235,6 +235,50 @@ fn what_cannot_be_decoded_is_kept_and_found() {
 }
 
 #[test]
+fn what_a_hunt_finds_is_counted() {
+    let mut centre = Centre::new("");
+    let key = centre.onboard("dijon", "pc", "windows");
+    let other = centre.onboard("talant", "pc-2", "windows");
+    centre.start();
+    let body: String = ["PC-1", "PC-1", "PC-2"]
+        .map(|host| format!("{}\n", process_event(host, "whoami /all")))
+        .concat();
+    assert_eq!(post(&centre, &key, body).0, 200);
+    assert_eq!(post(&centre, &other, process_event("SRV-9", "whoami /all").to_string()).0, 200);
+    let counts = ["hunt", "whoami", "--top", "host.name,organization.id", "--histogram"];
+    let counted = eventually("four events", || {
+        let counted = centre.json(&counts);
+        (counted["total"] == 4).then_some(counted)
+    });
+    assert_eq!(
+        counted["fields"][0]["values"][0],
+        json!({"value": "PC-1", "count": 2}),
+        "{counted}"
+    );
+    assert_eq!(counted["fields"][0]["distinct"], 3, "{counted}");
+    assert_eq!(counted["fields"][1]["values"][0]["value"], "dijon", "{counted}");
+    let bars = counted["histogram"]["buckets"].as_array().unwrap();
+    assert_eq!(bars.iter().map(|bar| bar["count"].as_u64().unwrap()).sum::<u64>(), 4);
+
+    let shown = centre.run(&["hunt", "whoami", "--top", "host.name", "--histogram", "1h"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("█") && shown.contains("host.name: 3 values in 4 events"), "{shown}");
+    assert!(shown.contains("         2  PC-1"), "{shown}");
+    let wrong = centre.run(&["hunt", "--top", "host.nam"]);
+    assert!(!wrong.status.success());
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(said.contains("did you mean host.name?"), "{said}");
+
+    // Of another commune nothing is counted.
+    let token = centre.json(&["token", "add", "l", "--role", "reader", "--commune", "talant"]);
+    let token = token["secret"].as_str().unwrap();
+    let path = "/api/v1/events/statistics?field=host.name,organization.id&interval=auto";
+    let (status, own) = get(&format!("{}{path}", centre.api), token);
+    assert_eq!((status, &own["total"]), (200, &json!(1)), "{own}");
+    assert!(!own.to_string().contains("PC-1") && !own.to_string().contains("dijon"), "{own}");
+}
+
+#[test]
 fn rotation_ends_the_old_key_at_once() {
     let mut centre = Centre::new("");
     let old = centre.onboard("dijon", "dijon-pc", "windows");

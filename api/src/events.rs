@@ -8,7 +8,7 @@ use axum::{
 };
 use event::{Event, EventId, Timestamp};
 use serde_json::{Value, json};
-use store::hunt::HuntRequest;
+use store::hunt::{HuntRequest, Interval, Statistics, StatisticsRequest};
 
 use crate::{
     App,
@@ -49,6 +49,88 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
         "warnings": found.warnings,
     }))
     .into_response())
+}
+
+/// Fields that one request counts at most.
+const FIELDS_MAX: usize = 10;
+/// Values of each that are told where the request does not say.
+const TOP: usize = 10;
+
+/// What the matching events have in common: how many when, and which values most often.
+pub(crate) async fn statistics(app: App, ask: Ask) -> Result<Response, Problem> {
+    let params = &ask.params;
+    let window = Window::asked(params, Timestamp::now())?;
+    let fields: Vec<String> = match params.text("field") {
+        None => Vec::new(),
+        Some(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    if fields.len() > FIELDS_MAX || fields.iter().any(String::is_empty) {
+        return Err(Problem::parameter(
+            "field",
+            format!("field is one to {FIELDS_MAX} names of fields, with commas between them"),
+        ));
+    }
+    let top = match params.value::<usize>("top")? {
+        None => TOP,
+        Some(top) if (1..=LIMIT_MAX).contains(&top) => top,
+        Some(_) => {
+            let reason = format!("top is a whole number from 1 to {LIMIT_MAX}");
+            return Err(Problem::parameter("top", reason));
+        }
+    };
+    let interval = match params.text("interval") {
+        None => None,
+        Some("auto") => Some(Interval::Chosen),
+        Some(_) => match params.span("interval")? {
+            Some(span) if !span.is_zero() => Some(Interval::Every(span)),
+            _ => return Err(Problem::parameter("interval", "interval is auto or a span above 0")),
+        },
+    };
+    let (scope, _) = communes::narrowed(&app, ask.scope(), params).await?;
+    let request = StatisticsRequest {
+        query: params.text("q").unwrap_or_default().to_owned(),
+        from: window.from,
+        to: window.to,
+        fields,
+        top,
+        interval,
+    };
+    let counted = app.hunt.statistics(&scope, request).await.map_err(Problem::of_hunt)?;
+    Ok(Json(document(&counted)).into_response())
+}
+
+fn document(counted: &Statistics) -> Value {
+    let fields: Vec<Value> = counted
+        .fields
+        .iter()
+        .map(|field| {
+            let values: Vec<Value> = field
+                .values
+                .iter()
+                .map(|(value, count)| json!({ "value": value, "count": count }))
+                .collect();
+            json!({
+                "field": field.field, "values": values, "distinct": field.distinct,
+                "events": field.events, "longer": field.longer,
+            })
+        })
+        .collect();
+    let histogram = counted.histogram.as_ref().map(|histogram| {
+        let buckets: Vec<Value> = histogram
+            .buckets
+            .iter()
+            .map(|(from, count)| json!({ "from": from, "count": count }))
+            .collect();
+        json!({ "interval_s": histogram.interval.as_secs_f64(), "buckets": buckets })
+    });
+    json!({
+        "total": counted.total,
+        "first": counted.extent.map(|(first, _)| first),
+        "last": counted.extent.map(|(_, last)| last),
+        "histogram": histogram,
+        "fields": fields,
+        "warnings": counted.warnings,
+    })
 }
 
 /// One event.

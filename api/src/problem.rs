@@ -153,6 +153,10 @@ impl Problem {
                     .with("field", "q")
                     .with("column", column)
             }
+            HuntError::Field { ref name, ref reason } => {
+                Self::parameter("field", format!("field: {}: {reason}", shown(name)))
+            }
+            HuntError::Bars(_) => Self::parameter("interval", error.to_string()),
             HuntError::Cursor => Self::wrong_cursor(),
             HuntError::TooLong(_) => Self::new(Kind::HuntTooLong, error.to_string()),
             other => Self::internal(format!("failed to hunt: {other}")),

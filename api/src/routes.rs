@@ -155,6 +155,8 @@ pub(crate) fn table() -> Vec<Route> {
             .params(&["cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/events", Reader, events::list)
             .params(&["q", "from", "to", "since", "commune", "cursor", "limit"]),
+        Route::new(Method::GET, "/api/v1/events/statistics", Reader, events::statistics)
+            .params(&["q", "from", "to", "since", "commune", "field", "top", "interval"]),
         Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get),
         Route::new(Method::GET, "/api/v1/indicators", Reader, indicators::list)
             .params(&["value", "source", "cursor", "limit"]),

@@ -62,6 +62,10 @@ fn cases(centre: &Centre) -> Vec<Case> {
     for path in ["/api/v1/incidents", "/api/v1/events", "/api/v1/feeds"] {
         add(Method::GET, path, &|of| target(format!("{path}?commune={of}"), None, of));
     }
+    add(Method::GET, "/api/v1/events/statistics", &|of| {
+        let asked = format!("commune={of}&field=message,organization.id&interval=auto");
+        target(format!("/api/v1/events/statistics?{asked}"), None, of)
+    });
     add(Method::GET, "/api/v1/indicators", &|of| {
         // A value that is only another's is one that nobody knows: an empty list, for all alike.
         let value = if of == "talant" { "talant-secret.evil.example" } else { of };

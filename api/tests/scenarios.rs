@@ -214,6 +214,18 @@ async fn hunts_answer_in_ecs_and_page_through_one_window() {
     let id = centre.dijon.events[0].id();
     assert_eq!(centre.get(reader, &format!("/api/v1/events/{id}")).await.json(), event);
 
+    let path = "/api/v1/events/statistics?field=organization.id&interval=auto&since=1d";
+    let counted = centre.get(soc, path).await.json();
+    assert_eq!(counted["total"], 2 * EVENTS);
+    assert_eq!(counted["fields"][0]["values"][0], json!({"value": "dijon", "count": EVENTS}));
+    assert_eq!(counted["histogram"]["buckets"][0]["count"], 2 * EVENTS);
+    let own = centre.get(reader, path).await.json();
+    assert_eq!((&own["total"], &own["fields"][0]["distinct"]), (&json!(EVENTS), &json!(1)));
+    assert!(!own.to_string().contains("talant"), "{own}");
+    for query in ["top=0", "top=5000", "interval=0s", "interval=often", "field=a,,b", "limit=3"] {
+        centre.get(soc, &format!("/api/v1/events/statistics?{query}")).await.problem(400);
+    }
+
     let problem = centre.get(soc, "/api/v1/events?q=a%20(b").await.problem(400);
     assert_eq!((&problem["field"], &problem["column"]), (&json!("q"), &json!(3)));
     for query in

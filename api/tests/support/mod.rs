@@ -29,7 +29,10 @@ use store::{
     Scope,
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
     db::{self, NewException, Position, SharedDatabase},
-    hunt::{Hunt, HuntAnswer, HuntError, HuntRequest},
+    hunt::{
+        FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
+        StatisticsRequest,
+    },
 };
 use tower::ServiceExt as _;
 
@@ -95,6 +98,41 @@ impl Hunt for ListHunt {
         let end = begin + events.len();
         let next_cursor = (end < total).then(|| format!("n{end}"));
         Ok(HuntAnswer { events, next_cursor, total: total as u64, splits: 0, warnings: Vec::new() })
+    }
+
+    async fn statistics(
+        &self,
+        scope: &Scope,
+        request: StatisticsRequest,
+    ) -> Result<Statistics, HuntError> {
+        let StatisticsRequest { query, from, to, fields, top, interval } = request;
+        let cursor = None;
+        let listed = HuntRequest { query, from, to, cursor, limit: usize::MAX };
+        let found = self.hunt(scope, listed).await?.events;
+        let times = found.iter().map(Event::timestamp);
+        let extent = times.clone().min().zip(times.max());
+        let histogram = extent.filter(|_| interval.is_some()).map(|(first, _)| Histogram {
+            interval: std::time::Duration::from_hours(1),
+            buckets: vec![(first, found.len() as u64)],
+        });
+        let fields = fields
+            .into_iter()
+            .map(|field| {
+                let mut counts = std::collections::BTreeMap::<String, u64>::new();
+                for event in &found {
+                    let document = event.to_json();
+                    let value = document.pointer(&format!("/{}", field.replace('.', "/")));
+                    if let Some(value) = value.and_then(Value::as_str) {
+                        *counts.entry(value.to_owned()).or_default() += 1;
+                    }
+                }
+                let (distinct, events) = (counts.len() as u64, counts.values().sum());
+                let values = counts.into_iter().take(top).collect();
+                FieldStatistics { field, values, distinct, events, longer: 0 }
+            })
+            .collect();
+        let total = found.len() as u64;
+        Ok(Statistics { total, extent, histogram, fields, warnings: Vec::new() })
     }
 
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<Event>, HuntError> {

@@ -24,9 +24,11 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Where a round begins, `lookback` ago where nothing came yet.
+    /// Where a round begins, `lookback` ago where nothing came yet. In whole milliseconds, as no
+    /// vendor is known to refuse three digits.
     pub(super) fn from(&self, now: Timestamp, lookback: Duration) -> Timestamp {
-        self.newest.map_or_else(|| now.minus(lookback), |newest| newest.minus(OVERLAP))
+        let from = self.newest.map_or_else(|| now.minus(lookback), |newest| newest.minus(OVERLAP));
+        Timestamp::from_millis(from.as_millis())
     }
 
     /// Those of `items` that were not handed on, once each.
@@ -91,6 +93,8 @@ mod tests {
         let now = Timestamp::from_secs(10_000);
         let mut cursor = Cursor::default();
         assert_eq!(cursor.from(now, Duration::from_secs(60)), Timestamp::from_secs(9_940));
+        let odd = Timestamp::from_nanos(10_000_123_456_789);
+        assert_eq!(cursor.from(odd, Duration::ZERO), Timestamp::from_millis(10_000_123));
         let first = cursor.news(vec![item("a", 9_000), item("b", 9_000), item("a", 9_000)]);
         assert_eq!(first.len(), 2);
         cursor.passed(&first, now);

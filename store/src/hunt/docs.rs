@@ -1,7 +1,7 @@
 //! Sets of documents of one segment.
 
 /// A set of documents, one bit each.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Docs {
     bits: Vec<u64>,
 }
@@ -26,6 +26,11 @@ impl Docs {
         if let Some(word) = self.bits.get_mut(doc as usize / 64) {
             *word |= 1 << (doc % 64);
         }
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, doc: u32) -> bool {
+        self.bits.get(doc as usize / 64).is_some_and(|word| word >> (doc % 64) & 1 == 1)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -78,6 +83,7 @@ mod tests {
         let mut some = Docs::none(130);
         [0, 63, 64, 129, 500].into_iter().for_each(|doc| some.insert(doc));
         assert_eq!(some.iter().collect::<Vec<_>>(), [0, 63, 64, 129]);
+        assert!(some.contains(64) && !some.contains(65) && !some.contains(500));
         assert_eq!(Docs::all(130).without(&some).len(), 126);
     }
 }

@@ -214,6 +214,15 @@ impl<'a> Evaluator<'a> {
         term: &[u8],
         found: &mut Docs,
     ) -> tantivy::Result<()> {
+        Self::add_term(inverted, term, found)
+    }
+
+    /// Adds the documents with `term`.
+    pub(super) fn add_term(
+        inverted: &InvertedIndexReader,
+        term: &[u8],
+        found: &mut Docs,
+    ) -> tantivy::Result<()> {
         if let Some(info) = inverted.terms().get(term)? {
             add_postings(inverted, &info, found)?;
         }

@@ -3,16 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use event::{Event, EventId, FieldId, Timestamp};
+use event::{Event, EventId, FieldId, Timestamp, fields};
 use tokio::sync::Semaphore;
 
 use super::{
-    Hunt, HuntAnswer, HuntError, HuntRequest,
+    FieldStatistics, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics, StatisticsRequest,
     budget::Budget,
     page::{Key, Newest},
     parse::parse,
-    plan::plan,
+    plan::{field_named, plan},
     search::{Search, SearchError, by_id},
+    statistics::{BUCKETS_MAX, HistogramError},
 };
 use crate::{
     Scope,
@@ -152,6 +153,59 @@ impl Hunt for Hunter {
         .await
     }
 
+    async fn statistics(
+        &self,
+        scope: &Scope,
+        request: StatisticsRequest,
+    ) -> Result<Statistics, HuntError> {
+        let ast = parse(&request.query)?;
+        let (from, to) = (request.from, request.to);
+        let opened = self.open(scope, |span| span.time.0 <= to && span.time.1 >= from).await;
+        let decode = Arc::clone(self.index.decode());
+        self.blocking(move |budget| {
+            let Opened { selection, parts, mut warnings } = opened;
+            know_names(&parts)?;
+            let mut planned = plan(&ast)?;
+            warnings.append(&mut planned.warnings);
+            let mut fields = Vec::new();
+            for name in &request.fields {
+                fields.push((name, countable(name)?));
+            }
+            let search = Search { plan: &planned.plan, from, to, decode: &*decode, budget };
+            let failed = |error| hunt_error(error, budget);
+            let mut unread = Vec::new();
+            let found = search.all(&selection.hot, &parts, &mut unread).map_err(failed)?;
+            for (index, error) in unread {
+                warnings.push(unsearched(parts[index].extent().events, &error.into()));
+            }
+            let extent = search.extent(&parts, &found).map_err(failed)?;
+            let histogram = match (request.interval, extent) {
+                (Some(interval), Some(extent)) => {
+                    let drawn = search.histogram(&parts, &found, extent, interval);
+                    Some(drawn.map_err(|error| match error {
+                        HistogramError::TooMany => HuntError::Bars(BUCKETS_MAX),
+                        HistogramError::Search(error) => failed(error),
+                    })?)
+                }
+                _ => None,
+            };
+            let top = request.top.min(LIMIT_MAX);
+            let mut counted = Vec::new();
+            for (name, field) in fields {
+                counted.push(match field {
+                    Some(field) => search.values(&parts, &found, field, top).map_err(failed)?,
+                    None => {
+                        let field = name.clone();
+                        warnings.push(format!("no event is known to have a field {field}"));
+                        FieldStatistics { field, ..FieldStatistics::default() }
+                    }
+                });
+            }
+            Ok(Statistics { total: found.total(), extent, histogram, fields: counted, warnings })
+        })
+        .await
+    }
+
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<Event>, HuntError> {
         // The id has the receipt to the millisecond.
         let first = id.received();
@@ -173,6 +227,20 @@ impl Hunt for Hunter {
             }
         })
         .await
+    }
+}
+
+/// The field of `name`, where its values are counted; `None` where no event is known to have it.
+fn countable(name: &str) -> Result<Option<FieldId>, HuntError> {
+    let field = field_named(name)?;
+    let refused =
+        |reason: &str| Err(HuntError::Field { name: name.to_owned(), reason: reason.to_owned() });
+    match field {
+        Some(fields::TIMESTAMP | fields::EVENT_INGESTED) => {
+            refused("times are counted by the histogram")
+        }
+        Some(fields::EVENT_ID | fields::EVENT_ORIGINAL) => refused("every event has another"),
+        field => Ok(field),
     }
 }
 

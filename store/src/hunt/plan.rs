@@ -72,6 +72,26 @@ pub(crate) fn plan(ast: &Ast) -> Result<Planned, HuntError> {
     Ok(Planned { plan, warnings: planner.warnings })
 }
 
+/// The field of a name that is given by itself; `None` where no event is known to have it.
+pub(crate) fn field_named(name: &str) -> Result<Option<FieldId>, HuntError> {
+    let mut planner = Planner { warnings: Vec::new(), walks: 0, folded_names: None };
+    planner.named(name).map_err(|Unknown { shown, nearest }| HuntError::Field {
+        reason: match nearest {
+            Some(field) => format!("there is no such field; did you mean {}?", field.name()),
+            None => "there is no such field".to_owned(),
+        },
+        name: shown,
+    })
+}
+
+/// No field has such a name.
+struct Unknown {
+    /// The name, not too long.
+    shown: String,
+    /// What was likely meant.
+    nearest: Option<FieldId>,
+}
+
 /// Whether `field` is indexed by words.
 pub(crate) fn is_text(field: FieldId) -> bool {
     TEXTS.contains(&field)
@@ -110,20 +130,36 @@ impl Planner {
     /// The field of a name, in whatever case it is written; `None` where it could exist but no
     /// event is known to have it.
     fn resolve(&mut self, written: &FieldName) -> Result<Option<FieldId>, HuntError> {
-        if let Some(field) = FieldId::lookup(&written.name) {
+        match self.named(&written.name) {
+            Ok(Some(field)) => Ok(Some(field)),
+            Ok(None) => {
+                let shown: String = written.name.chars().take(80).collect();
+                self.warnings.push(format!("no event is known to have a field {shown}"));
+                Ok(None)
+            }
+            Err(Unknown { shown, nearest }) => {
+                let hint = match nearest {
+                    Some(field) => format!("did you mean {}?", field.name()),
+                    None => "to search for the text itself, put it in quotes".to_owned(),
+                };
+                Err(at(written.column, format!("there is no field {shown:?}; {hint}")))
+            }
+        }
+    }
+
+    fn named(&mut self, written: &str) -> Result<Option<FieldId>, Unknown> {
+        if let Some(field) = FieldId::lookup(written) {
             return Ok(Some(field));
         }
         let names = self.folded_names.get_or_insert_with(|| {
             let lookup = |name: &str| FieldId::lookup(name).map(|id| (name.to_lowercase(), id));
             FieldId::all_names().into_iter().filter_map(lookup).collect()
         });
-        let lowered = written.name.to_lowercase();
+        let lowered = written.to_lowercase();
         if let Some((_, field)) = names.iter().find(|(name, _)| *name == lowered) {
             return Ok(Some(*field));
         }
-        let shown: String = written.name.chars().take(80).collect();
         if OPEN_NAMESPACES.iter().any(|namespace| lowered.starts_with(namespace)) {
-            self.warnings.push(format!("no event is known to have a field {shown}"));
             return Ok(None);
         }
         let nearest = names
@@ -132,11 +168,8 @@ impl Planner {
             .map(|(name, field)| (strsim::jaro_winkler(name, &lowered), field))
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0));
-        let hint = match nearest {
-            Some((_, field)) => format!("did you mean {}?", field.name()),
-            None => "to search for the text itself, put it in quotes".to_owned(),
-        };
-        Err(at(written.column, format!("there is no field {shown:?}; {hint}")))
+        let nearest = nearest.map(|(_, field)| *field);
+        Err(Unknown { shown: written.chars().take(80).collect(), nearest })
     }
 
     fn walk(&mut self, column: usize) -> Result<(), HuntError> {

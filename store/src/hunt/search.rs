@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use event::{Decode, Event, EventId, Timestamp};
+use tantivy::SegmentReader;
 
 use super::{
     budget::Budget,
@@ -64,23 +65,36 @@ impl Search<'_> {
     }
 
     fn hot(&self, hot: &Hot, newest: &mut Newest<Place>) -> Result<u64, SearchError> {
-        let mut matcher = Matcher::default();
         let mut total = 0;
+        self.each_hot(hot, |event| {
+            total += 1;
+            let key = Key { time: event.timestamp(), id: event.id() };
+            newest.offer(key, || Place::Hot(Arc::clone(event)));
+        })?;
+        Ok(total)
+    }
+
+    /// Every hit in memory.
+    pub(super) fn each_hot(
+        &self,
+        hot: &Hot,
+        mut each: impl FnMut(&Arc<Event>),
+    ) -> Result<(), SearchError> {
+        let mut matcher = Matcher::default();
         for (seen, event) in hot.iter().flat_map(|batch| batch.iter()).enumerate() {
             if seen % CHECK_EVENTS == 0 && self.budget.is_over() {
                 return Err(SearchError::TooLong);
             }
             let time = event.timestamp();
             if (self.from..=self.to).contains(&time) && matcher.matches(self.plan, event) {
-                total += 1;
-                newest.offer(Key { time, id: event.id() }, || Place::Hot(Arc::clone(event)));
+                each(event);
             }
         }
-        Ok(total)
+        Ok(())
     }
 
-    fn part(&self, index: usize, part: &Part, newest: &mut Newest<Place>) -> tantivy::Result<u64> {
-        let Some(segment) = part.segment() else { return Ok(0) };
+    /// The hits of a part.
+    pub(super) fn docs(&self, part: &Part, segment: &SegmentReader) -> tantivy::Result<Docs> {
         let mut evaluator = Evaluator::new(part, segment, self.decode, self.budget)?;
         let all = Docs::all(segment.max_doc());
         let extent = part.extent();
@@ -91,6 +105,12 @@ impl Search<'_> {
             evaluator.between(column::TIME, from, to, &found, &mut inside)?;
             found = inside;
         }
+        Ok(found)
+    }
+
+    fn part(&self, index: usize, part: &Part, newest: &mut Newest<Place>) -> tantivy::Result<u64> {
+        let Some(segment) = part.segment() else { return Ok(0) };
+        let found = self.docs(part, segment)?;
         let times = segment.fast_fields().i64(column::TIME)?;
         let highs = segment.fast_fields().u64(column::ID_HIGH)?;
         let lows = segment.fast_fields().u64(column::ID_LOW)?;

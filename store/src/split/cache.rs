@@ -20,7 +20,16 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// In `dir`, which no other process uses; what a crash left half fetched there goes.
     pub(super) fn new(dir: &Path, bytes_max: u64) -> Self {
+        for folder in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            for file in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+                if file.path().extension().is_none_or(|extension| extension != "split") {
+                    // It is counted and stays, where it can't be removed.
+                    let _ = std::fs::remove_file(file.path());
+                }
+            }
+        }
         Self { dir: dir.to_owned(), bytes_max }
     }
 
