@@ -277,17 +277,23 @@ pub(crate) struct Hunt {
     /// Events at or before, RFC 3339
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// At most so many events; with --top so many values of each field
+    /// At most so many events (100 where it is not said); with --top so many values of each field (10)
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
     /// Where the last page said the next one begins
     #[arg(long, conflicts_with_all = ["top", "histogram"])]
     pub(crate) cursor: Option<String>,
+    /// All that is found, page after page, not the first --limit
+    #[arg(long, conflicts_with_all = ["limit", "top", "histogram"])]
+    pub(crate) all: bool,
+    /// As CSV with these fields as columns, e.g. @timestamp,host.name
+    #[arg(long, value_name = "FIELD,…", conflicts_with_all = ["top", "histogram"])]
+    pub(crate) csv: Option<String>,
     /// Instead of events the most frequent values of these fields, e.g. host.name,user.name
     #[arg(long, value_name = "FIELD,…")]
     pub(crate) top: Option<String>,
     /// Instead of events how many there are when, by bars of e.g. 1h
-    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "auto")]
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
     pub(crate) histogram: Option<String>,
     #[command(flatten)]
     pub(crate) server: Server,

@@ -74,6 +74,11 @@ fn width(text: &str) -> usize {
 /// The value at `path` as one line of text. Control characters, which could drive the reader's
 /// terminal, are shown escaped.
 pub(crate) fn cell(item: &Value, path: &str) -> String {
+    safe(&text(item, path))
+}
+
+/// What `item` has at `path`, as it is; empty where it has nothing.
+pub(crate) fn text(item: &Value, path: &str) -> String {
     let mut value = item;
     for part in path.split('.') {
         match value.get(part) {
@@ -81,7 +86,7 @@ pub(crate) fn cell(item: &Value, path: &str) -> String {
             None => return String::new(),
         }
     }
-    safe(&match value {
+    match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(items) => {
@@ -92,7 +97,7 @@ pub(crate) fn cell(item: &Value, path: &str) -> String {
             parts.join(",")
         }
         other => other.to_string(),
-    })
+    }
 }
 
 /// `text` without characters that could drive a terminal.

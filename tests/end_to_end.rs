@@ -260,7 +260,7 @@ fn what_a_hunt_finds_is_counted() {
     let bars = counted["histogram"]["buckets"].as_array().unwrap();
     assert_eq!(bars.iter().map(|bar| bar["count"].as_u64().unwrap()).sum::<u64>(), 4);
 
-    let shown = centre.run(&["hunt", "whoami", "--top", "host.name", "--histogram", "1h"]);
+    let shown = centre.run(&["hunt", "whoami", "--top", "host.name", "--histogram=1h"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("█") && shown.contains("host.name: 3 values in 4 events"), "{shown}");
     assert!(shown.contains("         2  PC-1"), "{shown}");
@@ -268,6 +268,11 @@ fn what_a_hunt_finds_is_counted() {
     assert!(!wrong.status.success());
     let said = String::from_utf8_lossy(&wrong.stderr);
     assert!(said.contains("did you mean host.name?"), "{said}");
+
+    let csv = centre.run(&["hunt", "whoami", "--all", "--csv", "organization.id,host.name"]);
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert_eq!(csv.lines().count(), 5, "{csv}");
+    assert!(csv.starts_with("organization.id,host.name\r\n") && csv.contains("talant,SRV-9\r\n"));
 
     // Of another commune nothing is counted.
     let token = centre.json(&["token", "add", "l", "--role", "reader", "--commune", "talant"]);
