@@ -1,16 +1,19 @@
 //! A source as the configuration has it, ready to be asked.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use detect::indicators::Source;
 use event::IndicatorSourceId;
 use ingest::{
     intel::{Options, Origin, Shape},
-    outbound::{Access, Auth, Client, Limits, Secret},
+    outbound::{Access, Auth, Client, Limits},
 };
 
-use crate::config::indicators::{self as config, Format, Kind};
+use crate::{
+    config::indicators::{self as config, Format, Kind},
+    secret,
+};
 
 /// A configured source.
 pub(super) struct Configured {
@@ -35,7 +38,7 @@ impl Configured {
     pub(super) fn client(&self) -> impl FnOnce() -> anyhow::Result<Client> + Send + 'static {
         let source = self.config.clone();
         move || {
-            let ca_pem = source.ca_file.as_deref().map(read).transpose()?;
+            let ca_pem = source.ca_file.as_deref().map(secret::file).transpose()?;
             let access = Access { auth: auth(&source)?, ca_pem, limits: Limits::default() };
             Client::new(access).map_err(|reason| anyhow!(reason))
         }
@@ -87,27 +90,18 @@ fn build(source: &config::Source) -> anyhow::Result<Configured> {
 }
 
 fn auth(source: &config::Source) -> anyhow::Result<Auth> {
-    let secret = |file: &Option<std::path::PathBuf>, variable: &Option<String>| {
-        let text = match (file, variable) {
-            (Some(path), _) => String::from_utf8(read(path)?)
-                .map_err(|_| anyhow!("{} is no UTF-8", path.display()))?,
-            (None, Some(name)) => {
-                std::env::var(name).with_context(|| format!("environment variable {name}"))?
-            }
-            (None, None) => return Ok(None),
-        };
-        anyhow::Ok(Some(Secret::new(&text)))
+    let named = |file: &Option<std::path::PathBuf>, variable: &Option<String>| {
+        if file.is_none() && variable.is_none() {
+            return Ok(None);
+        }
+        secret::read(file.as_ref(), variable.as_ref()).map(Some)
     };
     if let Some(user) = &source.username {
-        let password = secret(&source.password_file, &source.password_env)?;
+        let password = named(&source.password_file, &source.password_env)?;
         return Ok(Auth::Basic(user.clone(), password.context("its password is missing")?));
     }
-    if let Some(token) = secret(&source.token_file, &source.token_env)? {
+    if let Some(token) = named(&source.token_file, &source.token_env)? {
         return Ok(Auth::Bearer(token));
     }
-    Ok(secret(&source.key_file, &source.key_env)?.map_or(Auth::None, Auth::Key))
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
+    Ok(named(&source.key_file, &source.key_env)?.map_or(Auth::None, Auth::Key))
 }

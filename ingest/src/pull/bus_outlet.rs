@@ -7,7 +7,7 @@ use bytes::Bytes;
 use event::{Feed, FeedId, Timestamp};
 use tokio::time::sleep;
 
-use super::{Delivered, Outlet, PullError};
+use super::{Delivered, Outlet, PullError, batch};
 use crate::{
     Feeds,
     bus::Bus,
@@ -45,12 +45,7 @@ impl Outlet for BusOutlet {
         let mut delivered = Delivered::default();
         let mut from = 0;
         while from < records.len() {
-            let mut bytes = 0;
-            let fits = records[from..].iter().take(BATCH_RECORDS_MAX).take_while(|record| {
-                bytes += record.len();
-                bytes <= BATCH_BYTES_MAX
-            });
-            let to = from + fits.count().max(1);
+            let to = from + batch(&records[from..], BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
             self.append(&feed, &records[from..to], &mut delivered).await?;
             from = to;
         }

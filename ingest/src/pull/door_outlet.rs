@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{
-    Delivered, Outlet, PullError,
+    Delivered, Outlet, PullError, batch,
     page::{join, read},
 };
 use crate::outbound::{Call, Client};
@@ -80,12 +80,7 @@ impl Outlet for DoorOutlet {
         let mut delivered = Delivered::default();
         let mut from = 0;
         while from < records.len() {
-            let mut bytes = 0;
-            let fits = records[from..].iter().take(BATCH_RECORDS_MAX).take_while(|record| {
-                bytes += record.len() + 1;
-                bytes <= BATCH_BYTES_MAX
-            });
-            let to = from + fits.count().max(1);
+            let to = from + batch(&records[from..], BATCH_RECORDS_MAX, BATCH_BYTES_MAX);
             let settled = self.send(&records[from..to], &mut delivered).await?;
             if settled == 0 {
                 return Err(PullError::Outlet("the door took nothing and said no why".to_owned()));

@@ -77,6 +77,16 @@ pub trait Outlet: Send + Sync {
     async fn deliver(&self, records: &[Bytes]) -> Result<Delivered, PullError>;
 }
 
+/// How many of `records`, at least one, make a batch of so many records and bytes at most.
+fn batch(records: &[Bytes], records_max: usize, bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = records.iter().take(records_max).take_while(|record| {
+        bytes += record.len() + 1;
+        bytes <= bytes_max
+    });
+    fits.count().max(1).min(records.len())
+}
+
 /// What became of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
