@@ -9,7 +9,7 @@ use std::{
     fs,
     net::SocketAddr,
     process::Stdio,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
@@ -67,7 +67,9 @@ async fn alerts(request: Request) -> (StatusCode, Json<Value>) {
     if proof(&request) != "Bearer of-talant" {
         return (StatusCode::FORBIDDEN, Json(json!({ "message": "The API key is invalid" })));
     }
-    let now = Timestamp::now().as_millis() / 1_000;
+    // Once for all rounds: a later time would be another version.
+    static NOW: LazyLock<i64> = LazyLock::new(|| Timestamp::now().as_millis() / 1_000);
+    let now = *NOW;
     let alert = json!({
         "uuid": "0a1b", "short_id": "ALxyz", "title": "Mot de passe deviné",
         "created_at": now - 60, "updated_at": now - 30, "urgency": { "current_value": 60 },
@@ -124,6 +126,12 @@ fn serve_asks_for_its_feeds_over_a_replaced_token_and_a_restart() {
     wait_for("refusal", &centre, || (*held.refused.lock().unwrap() > 0).then_some(()));
     assert!(events(&centre, "event.dataset:sentinelone.threats").is_empty());
     wait_for("warning", &centre, || centre.log().contains("Authentication Failed").then_some(()));
+    let told = centre.json(&["feed", "status", "edr"]);
+    let pull = &told["health"]["pull"];
+    assert!(pull["error"].as_str().unwrap().contains("401 (Authentication Failed)"), "{told}");
+    let waited = centre.run(&["feed", "wait", "edr", "--timeout-s", "1"]);
+    let waited = String::from_utf8(waited.stdout).unwrap();
+    assert!(waited.contains("could not be asked") && waited.contains("401"), "{waited}");
 
     // The operator replaces the token; nothing is restarted.
     fs::write(&token, "of-dijon\n").unwrap();
@@ -135,6 +143,12 @@ fn serve_asks_for_its_feeds_over_a_replaced_token_and_a_restart() {
     wait_for("incident", &centre, || {
         let incidents = centre.json(&["incident", "list"]);
         incidents["items"].as_array().unwrap().first().cloned()
+    });
+
+    wait_for("success", &centre, || {
+        let told = centre.json(&["feed", "status", "edr"]);
+        let pull = &told["health"]["pull"];
+        (pull["error"].is_null() && !pull["last_success"].is_null()).then_some(())
     });
 
     // What was handed on is known after a restart; what changes meanwhile comes.

@@ -52,6 +52,21 @@ pub struct FeedHealth {
     pub devices: usize,
     /// When the first event came that some rule in force can use.
     pub first_usable: Option<Timestamp>,
+    /// How asking a vendor's API for it goes, where this process asks.
+    pub pull: Option<FeedPull>,
+}
+
+/// How asking a vendor's API goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FeedPull {
+    /// When the vendor was last asked for all that it has.
+    pub last_success: Option<Timestamp>,
+    /// When that last failed.
+    pub last_failure: Option<Timestamp>,
+    /// Why, as long as it has not succeeded since.
+    pub error: Option<String>,
+    /// When the token that is shown expires, where the vendor tells.
+    pub token_expires: Option<Timestamp>,
 }
 
 /// A record that could not be decoded.

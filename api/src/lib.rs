@@ -39,7 +39,7 @@ use prometheus::Registry;
 use store::{db::Database, hunt::Hunt};
 
 pub use auth::LocalOperator;
-pub use feed_health::{FeedFailure, FeedHealth, FeedWatch};
+pub use feed_health::{FeedFailure, FeedHealth, FeedPull, FeedWatch};
 pub use health::{Check, Health};
 pub use indicators::{IndicatorAnswer, IndicatorSource, Indicators};
 pub use metrics::RequestMetrics;

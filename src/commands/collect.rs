@@ -25,7 +25,7 @@ struct Logged;
 
 impl Tell for Logged {
     fn ended(&self, _: &str, _: &Round) {}
-    fn failed(&self, _: &str) {}
+    fn failed(&self, _: &str, _: &str) {}
     fn expires(&self, _: &str, _: Timestamp) {}
 }
 

@@ -105,6 +105,16 @@ async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failur
     ] {
         print::outln!("{what:<26} {}", safe(&print::cell(&told, path)));
     }
+    if !told["health"]["pull"].is_null() {
+        for (what, path) in [
+            ("vendor asked", "health.pull.last_success"),
+            ("vendor not asked", "health.pull.last_failure"),
+            ("because", "health.pull.error"),
+            ("the token expires", "health.pull.token_expires"),
+        ] {
+            print::outln!("{what:<26} {}", safe(&print::cell(&told, path)));
+        }
+    }
     for (reason, count) in counts(&told["health"]["refused"]) {
         print::outln!("{:<26} {count}", format!("refused, {reason}"));
     }
@@ -188,6 +198,14 @@ impl Wait {
         let count = |name: &str| health[name].as_u64().unwrap_or_default();
         if self.step == 0 {
             self.refusals(told)?;
+        }
+        let error = print::cell(&health["pull"], "error");
+        if self.step == 0 && !error.is_empty() && self.say(&format!("pull {error}"), 1) {
+            print::outln!("the vendor's API could not be asked: {}", safe(&error));
+        }
+        let asked = !health["pull"]["last_success"].is_null();
+        if self.step == 0 && asked && count("records") == 0 && self.say("pull", 1) {
+            print::outln!("the vendor's API was asked, and has nothing new");
         }
         if self.step == 0 && count("records") > 0 {
             self.step = 1;

@@ -27,8 +27,8 @@ const PROOF_WARN: Duration = Duration::from_hours(14 * 24);
 pub(crate) trait Tell: Send + Sync + 'static {
     /// A round came to its end.
     fn ended(&self, source: &str, round: &Round);
-    /// A round did not.
-    fn failed(&self, source: &str);
+    /// A round did not, for this reason.
+    fn failed(&self, source: &str, error: &str);
     /// When the token that is shown expires.
     fn expires(&self, source: &str, at: Timestamp);
 }
@@ -72,8 +72,8 @@ pub(crate) async fn tend(
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::warn!(source = name, error, again_s = pause.as_secs(), "failed to pull");
-                tell.failed(&name);
+                tracing::warn!(source = name, %error, again_s = pause.as_secs(), "failed to pull");
+                tell.failed(&name, &error);
                 let wait = pause;
                 pause = pause.saturating_mul(2).min(AGAIN_MAX);
                 wait

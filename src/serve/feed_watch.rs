@@ -153,6 +153,24 @@ impl FeedWatch {
         }
     }
 
+    /// A vendor was asked for all that it has, or could not be.
+    pub(crate) fn pulled(&self, feed: &FeedId, outcome: Result<(), &str>) {
+        let mut feeds = self.feeds();
+        let health = &mut feeds.entry(feed.clone()).or_default().health;
+        let (pull, now) = (health.pull.get_or_insert_default(), Timestamp::now());
+        match outcome {
+            Ok(()) => (pull.last_success, pull.error) = (Some(now), None),
+            Err(error) => (pull.last_failure, pull.error) = (Some(now), Some(error.to_owned())),
+        }
+    }
+
+    /// When the token expires that a vendor is shown.
+    pub(crate) fn pull_token_expires(&self, feed: &FeedId, at: Timestamp) {
+        let mut feeds = self.feeds();
+        let health = &mut feeds.entry(feed.clone()).or_default().health;
+        health.pull.get_or_insert_default().token_expires = Some(at);
+    }
+
     /// When feeds were active since this was asked last.
     pub(crate) fn take_activity(&self) -> Vec<FeedActivity> {
         let mut feeds = self.feeds();

@@ -108,6 +108,7 @@ pub(crate) async fn open(
         bus: Arc::clone(&doors.bus),
         feeds: Arc::clone(&doors.feeds),
         metrics: Arc::clone(&doors.metrics),
+        watch: Arc::clone(&wired.feed_watch),
     };
     pull::spawn(config, &into, &wired.metrics, set, stop);
     Ok(Opened { ingest, api })
