@@ -19,8 +19,8 @@ use event::Timestamp;
 use ingest::{
     outbound::{Access, Auth, Client, Limits, Secret},
     pull::{
-        Delivered, Outlet, PullError, Puller, Sekoia, SekoiaStream, SentinelOne, SentinelOneStream,
-        Source, StateFile, Vade, VadeStream, VadeToken,
+        Delivered, DoorOutlet, Outlet, PullError, Puller, Sekoia, SekoiaStream, SentinelOne,
+        SentinelOneStream, Source, StateFile, Vade, VadeStream, VadeToken,
     },
 };
 use pull_support::{Cloud, Fault};
@@ -201,6 +201,41 @@ async fn faults_are_waited_out_and_a_wrong_token_is_told_without_it() {
     let error = error.to_string();
     assert!(error.contains("401 (Authentication Failed)"), "{error}");
     assert!(!format!("{error} {source:?}").contains("s1-token"), "{error} {source:?}");
+}
+
+#[tokio::test]
+async fn a_door_that_takes_less_gets_less_and_what_it_never_takes_is_told() {
+    use axum::{body::to_bytes, http::StatusCode, response::IntoResponse as _};
+    let taken: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let kept = Arc::clone(&taken);
+    let door = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let kept = Arc::clone(&kept);
+        async move {
+            assert_eq!(request.headers()["authorization"], "Bearer jqf_k");
+            assert!(request.headers().contains_key("idempotency-key"));
+            let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
+            if body.len() > 60 {
+                return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+            }
+            let records: Vec<Value> = serde_json::from_slice(&body).unwrap();
+            let accepted = records.len();
+            kept.lock().unwrap().extend(records);
+            axum::Json(json!({ "accepted": accepted, "rejected_count": 0, "rejected": [] }))
+                .into_response()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, door).await.unwrap() });
+    let outlet = DoorOutlet::new(client(Auth::Bearer(Secret::new("jqf_k"))), &url);
+    let mut records: Vec<Bytes> = (0..20).map(|n| format!("{{\"n\":{n}}}").into()).collect();
+    records.insert(7, format!("{{\"long\":\"{}\"}}", "x".repeat(100)).into());
+    let delivered = outlet.deliver(&records).await.unwrap();
+    assert_eq!((delivered.accepted, delivered.refused.len()), (20, 1));
+    assert!(delivered.refused[0].contains("413"), "{delivered:?}");
+    let order: Vec<_> =
+        taken.lock().unwrap().iter().map(|one| one["n"].as_u64().unwrap()).collect();
+    assert_eq!(order, (0..20).collect::<Vec<u64>>());
 }
 
 fn workspace(cloud: &Cloud, streams: &[SekoiaStream]) -> (Source, Auth) {

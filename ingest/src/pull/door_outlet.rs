@@ -62,7 +62,19 @@ impl DoorOutlet {
             body: Bytes::from(body),
             ..Call::get(&self.url)
         };
-        let Some(answer) = self.client.call(&call).await? else { return Ok(0) };
+        let answer = match self.client.call(&call).await {
+            // The door takes less than ours: a part is tried, down to one record, which it will
+            // never take.
+            Err(error) if error.status() == Some(413) => {
+                if records.len() > 1 {
+                    return Box::pin(self.send(&records[..records.len() / 2], out)).await;
+                }
+                out.refused.push(error.to_string());
+                return Ok(1);
+            }
+            answer => answer?,
+        };
+        let Some(answer) = answer else { return Ok(0) };
         let receipt: Receipt = read(&self.url, &answer.body)?;
         out.accepted += receipt.accepted;
         let told = receipt.rejected.len() as u64;
