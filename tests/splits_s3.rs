@@ -17,6 +17,15 @@ use std::{
 use moto::Moto;
 use support::{Centre, process_event};
 
+/// A server of the test's own, where no other is set for all centres.
+fn own_moto() -> Option<Moto> {
+    if std::env::var_os("TEST_S3").is_some() {
+        eprintln!("skipped: TEST_S3 gives every centre a bucket already; unset it");
+        return None;
+    }
+    Moto::start()
+}
+
 fn centre(moto: &Moto, secret: &str) -> Centre {
     let centre = Centre::new(&format!(
         "splits = 's3://splits/metropole/soc'\n[s3]\nregion = 'eu-west-3'\nendpoint = {:?}\naccess_key_id = {:?}\nsecret_access_key_file = 'SECRET'\n[index]\ncheckpoint_events_max = 50\n",
@@ -63,11 +72,7 @@ fn wait_for(what: &str, centre: &Centre, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn splits_are_in_the_bucket_alone_and_an_outage_loses_nothing() {
-    let Some(moto) = Moto::start() else { return };
-    // With `TEST_S3` every centre has a bucket already.
-    if std::env::var_os("TEST_S3").is_some() {
-        return;
-    }
+    let Some(moto) = own_moto() else { return };
     let mut centre = centre(&moto, moto.secret());
     centre.onboard("dijon", "pc", "windows");
     centre.onboard("talant", "other", "windows");
@@ -107,10 +112,7 @@ fn splits_are_in_the_bucket_alone_and_an_outage_loses_nothing() {
 
 #[test]
 fn a_wrong_secret_is_told_without_it() {
-    let Some(moto) = Moto::start() else { return };
-    if std::env::var_os("TEST_S3").is_some() {
-        return;
-    }
+    let Some(moto) = own_moto() else { return };
     let mut centre = centre(&moto, "not-the-secret");
     centre.onboard("dijon", "pc", "windows");
     centre.start();

@@ -10,6 +10,7 @@ use event::EventId;
 use store::{
     hunt::{Hunt as _, HuntRequest},
     index::{Index, IndexConfig},
+    split::SplitStorage,
 };
 use support::{BUS, Place, add, all, commune, event, hunter, request};
 
@@ -174,4 +175,32 @@ async fn a_damaged_split_is_named_and_the_others_answer() {
     assert_eq!(hunter(&index).event(&talant, lost).await.unwrap().map(|e| e.id()), None);
     // Nor do merges touch it.
     assert_eq!(index.merge_small().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_copy_of_a_split_is_fetched_anew() {
+    let place = Place::new();
+    let cache = place.path().join("cache");
+    let bucket: Arc<dyn object_store::ObjectStore> =
+        Arc::new(object_store::memory::InMemory::new());
+    let open = async || {
+        let storage = Arc::new(SplitStorage::over(Arc::clone(&bucket), &cache, 1 << 30));
+        place.index_over(place.config(), storage, place.db().await).await
+    };
+    let index = open().await;
+    let raws = [r#"{"host.name":"pc-1"}"#, r#"{"host.name":"pc-2"}"#];
+    add(&index, 0, vec![event(0, "dijon", raws[0]), event(1, "dijon", raws[1])]).await;
+    index.checkpoint(BUS).await.unwrap();
+    drop(index);
+
+    // A bit turns in the middle, where neither length nor footer tell.
+    let copy = std::fs::read_dir(cache.join("dijon")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&copy).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    std::fs::write(&copy, &bytes).unwrap();
+    let index = open().await;
+    assert_eq!(all(&hunter(&index), &place.scope, "").await.len(), 2);
+    bytes[middle] ^= 1;
+    assert_eq!(std::fs::read(&copy).unwrap(), bytes, "the cache holds a good copy again");
 }

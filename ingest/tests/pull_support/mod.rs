@@ -1,5 +1,5 @@
-//! Vendors' clouds as their published clients ask them: they filter, sort and page what they hold,
-//! count what they are asked, and fail when told.
+//! Vendors' clouds as their published clients ask them: they filter, sort and page what they hold, and
+//! fail when told.
 
 use std::{
     collections::VecDeque,

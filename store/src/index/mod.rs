@@ -23,7 +23,7 @@ use event::{Decode, Event};
 use crate::{
     Scope,
     db::{Database, DbError},
-    split::{BundleSum, SplitError, SplitStorage},
+    split::{BundleSum, SplitError, SplitFile, SplitStorage},
 };
 
 mod checkpoint;
@@ -330,6 +330,24 @@ impl Index {
         sealed: &Arc<Sealed>,
     ) -> Result<Arc<Part>, IndexError> {
         let file = self.storage.open(scope, &sealed.meta).await?;
+        match self.read_file(file, sealed).await {
+            Err(
+                damaged @ (IndexError::Damaged(_) | IndexError::Split(SplitError::Damaged { .. })),
+            ) => match self.storage.open_anew(scope, &sealed.meta).await? {
+                // Only the copy may have been.
+                Some(file) => self.read_file(file, sealed).await,
+                None => Err(damaged),
+            },
+            read => read,
+        }
+    }
+
+    /// Verifies and opens what was fetched.
+    async fn read_file(
+        &self,
+        file: SplitFile,
+        sealed: &Arc<Sealed>,
+    ) -> Result<Arc<Part>, IndexError> {
         let sum = BundleSum { bytes: sealed.meta.bytes, crc32c: sealed.meta.crc32c };
         let name = sealed.meta.object_path();
         let part = tokio::task::spawn_blocking(move || {

@@ -226,6 +226,20 @@ impl SplitStorage {
         open_at(root.join(meta.object_path()), meta).await
     }
 
+    /// Opens the object of `meta` again after what was opened turned out damaged: from the storage,
+    /// not from the cache. `None` where there is no cache, so that it would be the same.
+    pub async fn open_anew(
+        &self,
+        scope: &Scope,
+        meta: &SplitMeta,
+    ) -> Result<Option<SplitFile>, SplitError> {
+        if self.local_root.is_some() {
+            return Ok(None);
+        }
+        self.cache.forget(meta).await;
+        self.open(scope, meta).await.map(Some)
+    }
+
     /// Brings the object to this machine, unless it is here.
     async fn fetch(&self, meta: &SplitMeta) -> Result<PathBuf, SplitError> {
         let (object, key) = object_of(meta);
