@@ -2,6 +2,7 @@
 
 mod feed;
 mod hunt;
+mod incident;
 pub(crate) mod rules;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use ingest::intel::Shape;
 
 pub(crate) use feed::Feed;
 pub(crate) use hunt::Hunt;
+pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
 
 use crate::config::ByteSize;
 
@@ -253,50 +255,6 @@ pub(crate) enum Format {
         /// Records at most
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: usize,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Incident {
-    /// Incidents, last changed first
-    List {
-        /// Only of this commune
-        #[arg(long)]
-        commune: Option<CommuneId>,
-        /// Only in this state: new, acknowledged, in_progress, resolved, closed; may be repeated
-        #[arg(long)]
-        status: Vec<String>,
-        /// Only at least this severe
-        #[arg(long, value_name = "LEVEL")]
-        severity_min: Option<Level>,
-        /// At most so many
-        #[arg(long, default_value_t = 50, value_name = "N")]
-        limit: usize,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// One incident with its detections and what happened to it
-    Show {
-        /// Its id
-        id: String,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Change an incident's state or verdict, or comment on it
-    Update {
-        /// Its id
-        id: String,
-        /// new, acknowledged, in_progress, resolved or closed
-        #[arg(long)]
-        status: Option<String>,
-        /// true_positive, false_positive, benign_true_positive or undetermined; closing demands one
-        #[arg(long)]
-        verdict: Option<String>,
-        /// What to write beside it
-        #[arg(long)]
-        comment: Option<String>,
-        #[command(flatten)]
-        server: Server,
     },
 }
 

@@ -85,6 +85,35 @@ impl Client {
         self.call(method, path, &[], Some(body)).await
     }
 
+    /// An answer that does not end, from `path`; `after` is the id of the event had last.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        after: Option<&str>,
+    ) -> Result<reqwest::Response, Failure> {
+        let Transport::Network { http, base, token } = &self.transport else {
+            let error = anyhow!("no server runs on the data folder; start one, or give its --url");
+            return Err(Failure::new(Exit::Unreachable, error));
+        };
+        let mut request = http.get(format!("{base}{}", target(path, query)));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let response = request.send().await.map_err(|error| {
+            let error = anyhow!(error).context(format!("failed to reach {base}"));
+            Failure::new(Exit::Unreachable, error)
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        Err(problem(status, &response.bytes().await.context("failed to read the answer")?))
+    }
+
     async fn call(
         &self,
         method: Method,

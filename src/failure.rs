@@ -37,6 +37,11 @@ impl Failure {
         Self { exit, error }
     }
 
+    /// The code to end with.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// A wrong command line or configuration.
     pub(crate) fn usage(text: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, anyhow::anyhow!("{text}"))

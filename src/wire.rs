@@ -17,6 +17,8 @@ use store::{
     index::{Index, IndexConfig},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     Exit, Failure,
     config::Config,
@@ -50,6 +52,9 @@ pub(crate) struct Wired {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
     requests: RequestMetrics,
+    streams: api::Streams,
+    /// Closes the doors.
+    pub(crate) doors_stop: CancellationToken,
     metrics_open: bool,
 }
 
@@ -107,6 +112,8 @@ impl Wired {
             metrics,
             health,
             requests,
+            streams: api::Streams::default(),
+            doors_stop: CancellationToken::new(),
             metrics_open: config.api.metrics_open,
         })
     }
@@ -138,6 +145,8 @@ impl Wired {
             health: Arc::clone(&self.health) as _,
             metrics: self.metrics.registry.clone(),
             requests: self.requests.clone(),
+            streams: self.streams.clone(),
+            stopping: self.doors_stop.clone(),
             metrics_open: self.metrics_open,
         })
     }

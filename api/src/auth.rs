@@ -1,6 +1,6 @@
 //! From a request to who sent it.
 
-use axum::http::{header, request::Parts};
+use axum::http::{HeaderMap, header, request::Parts};
 use event::Timestamp;
 use store::auth::{Caller, Secret};
 
@@ -29,7 +29,7 @@ enum Shown {
 /// nobody, so that whoever mistyped it hears of it. A token goes before the local operator, so
 /// that one can try it there.
 pub(crate) async fn caller(api: &Api, parts: &Parts) -> Result<Option<Caller>, Problem> {
-    match shown(parts) {
+    match shown(&parts.headers) {
         Shown::Nothing => {
             Ok(parts.extensions.get::<LocalOperator>().map(|operator| operator.0.clone()))
         }
@@ -41,8 +41,21 @@ pub(crate) async fn caller(api: &Api, parts: &Parts) -> Result<Option<Caller>, P
     }
 }
 
-fn shown(parts: &Parts) -> Shown {
-    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+/// Whether the token of an answer that goes on still opens what it did, for whoever was let in
+/// with `headers`. The local operator stays one.
+pub(crate) async fn still(api: &Api, headers: &HeaderMap) -> Result<bool, Problem> {
+    match shown(headers) {
+        Shown::Nothing => Ok(true),
+        Shown::Unreadable => Ok(false),
+        Shown::Token(token) => {
+            let found = api.db.authenticate(&token, Timestamp::now()).await;
+            Ok(found.map_err(Problem::of_db)?.is_some())
+        }
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Shown {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Shown::Nothing,
         (Some(value), None) => value,

@@ -82,6 +82,15 @@ impl Fields {
         }
     }
 
+    /// What to set `name` to, where null is a value, too: `None` where it is missing,
+    /// `Some(None)` where it is null.
+    pub(crate) fn settable<T: DeserializeOwned>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Option<T>>, Problem> {
+        if self.0.contains_key(name) { self.optional(name).map(Some) } else { Ok(None) }
+    }
+
     /// The value of `name`, which must be there.
     pub(crate) fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Problem> {
         self.optional(name)?.ok_or_else(|| {

@@ -9,13 +9,28 @@ use event::{Detection, IncidentId, Level};
 use serde_json::{Value, json};
 use store::{
     Scope,
-    db::{DbError, Incident, IncidentChange, IncidentQuery, IncidentStatus, Page, Verdict},
+    db::{
+        AssigneeFilter, DbError, Incident, IncidentQuery, IncidentSort, IncidentStatus, Page,
+        Verdict,
+    },
 };
 
-use crate::{App, ask::Ask, communes, page, params::LIMIT_MAX, precondition, problem::Problem};
+use crate::{
+    App,
+    ask::Ask,
+    communes,
+    nearest::hint,
+    page,
+    params::{LIMIT_MAX, Params},
+    precondition,
+    problem::{Problem, shown},
+};
 
 /// How many detections an incident comes with; the rest is on further pages.
 const WITH_DETECTIONS: usize = 100;
+
+/// Characters of a text to find.
+const TEXT_CHARS_MAX: usize = 256;
 
 /// The most detections whose events one page shows: each is looked up by itself.
 const EVENTS_LIMIT_MAX: usize = 100;
@@ -27,18 +42,69 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
     if severity_min.len() > 1 {
         return Err(Problem::parameter("severity_min", "severity_min is one level, the lowest"));
     }
-    let status = params.words("status", &IncidentStatus::ALL, IncidentStatus::as_str)?;
-    let (updated_since, limit) = (params.time("updated_since")?, params.limit(LIMIT_MAX)?);
-    let (scope, commune) = communes::narrowed(&app, ask.scope(), params).await?;
-    let query = IncidentQuery {
-        commune,
-        status,
+    let (sort, ascending) = order(params)?;
+    let mut query = IncidentQuery {
+        commune: None,
+        status: params.words("status", &IncidentStatus::ALL, IncidentStatus::as_str)?,
+        verdict: params.words("verdict", &Verdict::ALL, Verdict::as_str)?,
         severity_min: severity_min.first().copied(),
-        updated_since,
+        assignee: assignee(params, &ask),
+        label: params.text("label").map(str::to_owned),
+        text: text(params)?,
+        updated_since: params.time("updated_since")?,
+        sort,
+        ascending,
         cursor: params.cursor(),
-        limit,
+        limit: params.limit(LIMIT_MAX)?,
     };
+    let (scope, commune) = communes::narrowed(&app, ask.scope(), params).await?;
+    query.commune = commune;
     Ok(page::page(app.db.incidents(&scope, &query).await.map_err(Problem::of_db)?))
+}
+
+/// `sort=severity` is greatest first, `sort=+severity` smallest first.
+fn order(params: &Params) -> Result<(IncidentSort, bool), Problem> {
+    let Some(text) = params.text("sort") else { return Ok((IncidentSort::default(), false)) };
+    // A plus that was not escaped arrives as a space.
+    let (word, ascending) = match text.strip_prefix(['+', ' ']) {
+        Some(word) => (word, true),
+        None => (text.strip_prefix('-').unwrap_or(text), false),
+    };
+    let words = IncidentSort::ALL.map(IncidentSort::as_str);
+    match IncidentSort::ALL.into_iter().find(|sort| sort.as_str() == word) {
+        Some(sort) => Ok((sort, ascending)),
+        None => {
+            let (word, hint) = (shown(word), hint(word, &words));
+            Err(Problem::parameter(
+                "sort",
+                format!("sort: {word:?} is unknown; {hint}. A + before it is smallest first"),
+            ))
+        }
+    }
+}
+
+/// `none` is nobody, `me` whoever asks.
+fn assignee(params: &Params, ask: &Ask) -> Option<AssigneeFilter> {
+    Some(match params.text("assignee")? {
+        "none" => AssigneeFilter::Nobody,
+        "me" => AssigneeFilter::Named(ask.caller().name.clone()),
+        name => AssigneeFilter::Named(name.to_owned()),
+    })
+}
+
+/// What to find in an incident's title, entities, labels, tags and number.
+fn text(params: &Params) -> Result<Option<String>, Problem> {
+    match params.text("q") {
+        Some(text)
+            if text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) =>
+        {
+            Err(Problem::parameter(
+                "q",
+                format!("q is a text of at most {TEXT_CHARS_MAX} characters on one line"),
+            ))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
 }
 
 /// One incident with its first detections and its timeline.
@@ -60,6 +126,8 @@ pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
         .incident_timeline(ask.scope(), incident.id)
         .await
         .map_err(|error| of_db(&ask, error))?;
+    let risk =
+        app.db.incident_risk(ask.scope(), incident.id).await.map_err(|error| of_db(&ask, error))?;
     let total = incident.detections;
     let mut whole = json!(incident);
     if let Value::Object(members) = &mut whole {
@@ -67,6 +135,7 @@ pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
         page["total"] = total.into();
         members.insert("detections".to_owned(), page);
         members.insert("timeline".to_owned(), json!(timeline));
+        members.insert("risk".to_owned(), json!(risk));
     }
     Ok(([(header::ETAG, etag)], Json(whole)).into_response())
 }
@@ -97,30 +166,7 @@ pub(crate) async fn events(app: App, ask: Ask) -> Result<Response, Problem> {
     Ok(page::page(Page { items: events, next_cursor }))
 }
 
-/// Changes state or verdict, or adds a comment.
-pub(crate) async fn change(app: App, mut ask: Ask) -> Result<Response, Problem> {
-    let status: Option<IncidentStatus> = ask.fields.optional("status")?;
-    let verdict: Option<Verdict> = ask.fields.optional("verdict")?;
-    let comment: Option<String> = ask.fields.optional("comment")?;
-    let incident = find(&app, &ask).await?;
-    let if_version = precondition::expected(&ask.headers, incident.version)?;
-    let change = IncidentChange { status, verdict, comment, if_version };
-    let changed = app
-        .db
-        .change_incident(
-            ask.scope(),
-            incident.id,
-            change,
-            &ask.caller().name,
-            event::Timestamp::now(),
-        )
-        .await
-        .map_err(|error| of_db(&ask, error))?;
-    let etag = precondition::etag(changed.version);
-    Ok(([(header::ETAG, etag)], Json(changed)).into_response())
-}
-
-async fn find(app: &App, ask: &Ask) -> Result<Incident, Problem> {
+pub(crate) async fn find(app: &App, ask: &Ask) -> Result<Incident, Problem> {
     let id: IncidentId = ask.id("incident")?;
     let found = app.db.incident(ask.scope(), id).await.map_err(Problem::of_db)?;
     found.ok_or_else(|| Problem::not_found("incident", ask.id_text()))
@@ -135,7 +181,7 @@ async fn detections_page(app: &App, ask: &Ask, limit: usize) -> Result<Page<Dete
 }
 
 /// The database names an incident as it is stored; the answer names it as it was asked for.
-fn of_db(ask: &Ask, error: DbError) -> Problem {
+pub(crate) fn of_db(ask: &Ask, error: DbError) -> Problem {
     match error {
         DbError::Missing { .. } => Problem::not_found("incident", ask.id_text()),
         error => Problem::of_db(error),

@@ -14,6 +14,7 @@ mod feed_health;
 mod feeds;
 mod fields;
 mod health;
+mod incident_change;
 mod incidents;
 mod indicators;
 mod me;
@@ -28,6 +29,7 @@ mod quota;
 mod routes;
 mod rules;
 mod status;
+mod stream;
 mod surround;
 mod tokens;
 
@@ -37,6 +39,7 @@ use axum::Router;
 use event::FormatName;
 use prometheus::Registry;
 use store::{db::Database, hunt::Hunt};
+use tokio_util::sync::CancellationToken;
 
 pub use auth::LocalOperator;
 pub use feed_health::{FeedFailure, FeedHealth, FeedPull, FeedWatch};
@@ -48,6 +51,7 @@ pub use rules::{
     CheckedFilter, Reload, RuleDetail, RuleInCommune, RuleKept, RuleLogsource, RuleRefusal,
     RuleSummary, RuleTouched, Rules, RulesStatus,
 };
+pub use stream::Streams;
 
 /// What the API stands on.
 #[derive(Clone)]
@@ -73,6 +77,10 @@ pub struct Api {
     pub metrics: Registry,
     /// Where requests are counted; routers of one process share it.
     pub requests: RequestMetrics,
+    /// Who follows incidents; routers of one process share it.
+    pub streams: Streams,
+    /// Ends the streams, so that a server that stops is not held up by them.
+    pub stopping: CancellationToken,
     /// Whether `/metrics` answers without a token. Its labels name communes and feeds.
     pub metrics_open: bool,
 }

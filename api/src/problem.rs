@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Content,
     /// Our fault.
     Internal,
+    /// The caller holds as many as it may.
+    TooMany,
     /// A part does not work.
     NotReady,
     /// The hunt ran into its time limit.
@@ -69,6 +71,7 @@ impl Kind {
             }
             Self::Content => (StatusCode::UNPROCESSABLE_ENTITY, "content", "Unusable content"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many at once"),
             Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::HuntTooLong => {
                 (StatusCode::SERVICE_UNAVAILABLE, "hunt-too-long", "The hunt took too long")
@@ -172,8 +175,14 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The status of the answer that it is.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.facts().0
+    }
+
+    /// The body of the answer that it is.
+    pub(crate) fn to_json(&self) -> Value {
         let (status, slug, title) = self.kind.facts();
         let mut problem = json!({
             "type": format!("urn:jacquemart:problem:{slug}"),
@@ -182,8 +191,15 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         if let Value::Object(all) = &mut problem {
-            all.extend(self.members);
+            all.extend(self.members.clone());
         }
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, problem) = (self.status(), self.to_json());
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

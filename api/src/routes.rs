@@ -14,9 +14,9 @@ use serde::Serialize;
 use crate::{
     App,
     ask::{Ask, admit},
-    communes, events, feeds, health, incidents, indicators, me, metrics, policy,
+    communes, events, feeds, health, incident_change, incidents, indicators, me, metrics, policy,
     problem::Problem,
-    rules, status, tokens,
+    rules, status, stream, tokens,
 };
 
 /// Who may ask.
@@ -141,14 +141,25 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list).params(&[
             "commune",
             "status",
+            "verdict",
             "severity_min",
+            "assignee",
+            "label",
+            "q",
             "updated_since",
+            "sort",
             "cursor",
             "limit",
         ]),
+        Route::new(Method::GET, "/api/v1/incidents/stream", Reader, stream::incidents)
+            .params(&["commune", "last_event_id"]),
+        Route::new(Method::POST, "/api/v1/incidents/bulk", Analyst, incident_change::bulk)
+            .body(incident_change::BULK_MEMBERS),
         Route::new(Method::GET, "/api/v1/incidents/{id}", Reader, incidents::get),
-        Route::new(Method::PATCH, "/api/v1/incidents/{id}", Analyst, incidents::change)
-            .body(&["status", "verdict", "comment"]),
+        Route::new(Method::PATCH, "/api/v1/incidents/{id}", Analyst, incident_change::change)
+            .body(incident_change::MEMBERS),
+        Route::new(Method::GET, "/api/v1/incidents/{id}/similar", Reader, incident_change::similar)
+            .params(&["limit"]),
         Route::new(Method::GET, "/api/v1/incidents/{id}/detections", Reader, incidents::detections)
             .params(&["cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/incidents/{id}/events", Reader, incidents::events)

@@ -37,7 +37,12 @@ fn target(uri: impl Into<String>, body: Option<Value>, id: impl Into<String>) ->
 const NOBODYS: &str = "00000000-0000-8000-8000-000000000000";
 const NOWHERE: &str = "nowher";
 
+/// Answers for each of its ids apart.
+const BULK: &str = "/api/v1/incidents/bulk";
+
+/// The centre is about to stop, so that answers that go on end at once.
 fn cases(centre: &Centre) -> Vec<Case> {
+    centre.api.stopping.cancel();
     let mut cases = Vec::new();
     let mut add = |method: Method, path: &'static str, each: &dyn Fn(&str) -> Target| {
         let [own, foreign, absent] = ["dijon", "talant", NOWHERE].map(each);
@@ -59,7 +64,8 @@ fn cases(centre: &Centre) -> Vec<Case> {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
     // Listings cut down to a commune.
-    for path in ["/api/v1/incidents", "/api/v1/events", "/api/v1/feeds"] {
+    for path in ["/api/v1/incidents", "/api/v1/incidents/stream", "/api/v1/events", "/api/v1/feeds"]
+    {
         add(Method::GET, path, &|of| target(format!("{path}?commune={of}"), None, of));
     }
     add(Method::GET, "/api/v1/events/statistics", &|of| {
@@ -80,6 +86,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/incidents/{id}",
         "/api/v1/incidents/{id}/detections",
         "/api/v1/incidents/{id}/events",
+        "/api/v1/incidents/{id}/similar",
     ] {
         add(Method::GET, path, &|of| {
             let id = incident(of);
@@ -89,6 +96,10 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::PATCH, "/api/v1/incidents/{id}", &|of| {
         let id = incident(of);
         target(format!("/api/v1/incidents/{id}"), Some(json!({"status": "acknowledged"})), id)
+    });
+    add(Method::POST, BULK, &|of| {
+        let id = incident(of);
+        target(BULK, Some(json!({"ids": [id], "comment": "seen", "labels": [of]})), id)
     });
     add(Method::GET, "/api/v1/events/{id}", &|of| {
         let id = match of {
@@ -259,7 +270,9 @@ async fn what_is_anothers_answers_as_what_is_nobodys() {
                 continue;
             }
             assert!(matches!(own.status.as_u16(), 200 | 201), "{what}: {own:?}");
-            if case.foreign.id != "-" {
+            if case.path == BULK {
+                assert_eq!(foreign.json()["items"][0]["problem"]["status"], 404, "{what}");
+            } else if case.foreign.id != "-" {
                 foreign.problem(404);
             }
         }

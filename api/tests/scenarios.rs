@@ -114,6 +114,122 @@ async fn an_analyst_works_an_incident_to_its_end() {
 }
 
 #[tokio::test]
+async fn incidents_are_assigned_rated_labelled_and_found() {
+    let centre = Centre::new().await;
+    let token = &centre.tokens.soc;
+    let uri = format!("/api/v1/incidents/{}", centre.dijon.incident);
+    let patch = async |body: Value| centre.send(token, Method::PATCH, &uri, body).await;
+    let body = json!({
+        "assignee": "token:soc", "labels": ["vip", "école"], "severity": "critical",
+        "reason": "contrôleur de domaine", "comment": "à suivre", "visibility": "shared",
+    });
+    let changed = patch(body).await.json();
+    assert_eq!(changed["assignee"], "token:soc");
+    assert_eq!(changed["labels"], json!(["vip", "école"]));
+    assert_eq!(
+        (&changed["severity"], &changed["severity_detected"]),
+        (&json!("critical"), &json!("high"))
+    );
+    assert_eq!(changed["severity_override"]["by"], "token:soc");
+    patch(json!({"comment": "entre nous"})).await;
+    let commune = centre.get(&centre.tokens.reader, &uri).await;
+    assert!(commune.text.contains("à suivre") && !commune.text.contains("entre nous"));
+    assert!(centre.get(token, &uri).await.text.contains("entre nous"));
+    assert_eq!(commune.json()["risk"]["score"], changed["risk_score"]);
+    assert_eq!(commune.json()["risk"]["rules"][0]["detections"], EVENTS);
+
+    let found = async |query: &str| {
+        let page = centre.get(token, &format!("/api/v1/incidents?{query}")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        ids(&page, "/id")
+    };
+    let dijon = centre.dijon.incident.to_string();
+    for query in [
+        "assignee=me",
+        "assignee=token:soc",
+        "label=%C3%A9cole",
+        "q=DIJON-HOST",
+        "q=%C3%89cole",
+        "severity_min=critical",
+        "q=dijon-1",
+    ] {
+        assert_eq!(found(query).await, [dijon.as_str()], "{query}");
+    }
+    assert_eq!(found("assignee=none").await, [centre.talant.incident.to_string()]);
+    assert_eq!(found("verdict=true_positive").await, [""; 0]);
+    assert_eq!(found("sort=severity").await[0], dijon);
+    assert_eq!(found("sort=%2Bseverity").await[1], dijon);
+    assert_eq!(found("sort=+severity").await[1], dijon, "as people type it");
+    for (query, field) in [
+        ("sort=severty", "sort"),
+        ("verdict=maybe", "verdict"),
+        ("q=a%0Ab", "q"),
+        ("severity_min=low,high", "severity_min"),
+    ] {
+        let page = centre.get(token, &format!("/api/v1/incidents?{query}")).await;
+        assert_eq!(page.problem(400)["field"], field);
+    }
+    for (body, pointer) in [
+        (json!({"severity": "low"}), json!("#/reason")),
+        (json!({"severity": null}), json!("#/reason")),
+        (json!({"severity": "informational", "reason": "x"}), Value::Null),
+        (json!({"labels": "vip"}), json!("#/labels")),
+        (json!({"visibility": "all", "comment": "x"}), json!("#/visibility")),
+        (json!({"assignee": ""}), Value::Null),
+        (json!({"risk_score": 9}), json!("#/risk_score")),
+    ] {
+        let problem = patch(body).await.problem(422);
+        assert_eq!(problem.get("pointer").unwrap_or(&Value::Null), &pointer, "{problem}");
+    }
+    let freed = patch(json!({"assignee": null, "severity": null, "reason": "revu"})).await.json();
+    assert_eq!((&freed["assignee"], &freed["severity"]), (&Value::Null, &json!("high")));
+    let kept = centre
+        .send(
+            &centre.tokens.analyst,
+            Method::PATCH,
+            &uri,
+            json!({"comment": "x", "visibility": "soc"}),
+        )
+        .await;
+    kept.problem(422);
+}
+
+#[tokio::test]
+async fn many_are_changed_each_by_itself() {
+    let centre = Centre::new().await;
+    let token = &centre.tokens.analyst;
+    let other = centre.another_incident("dijon", "second-host").await.to_string();
+    let (own, foreign) = (centre.dijon.incident.to_string(), centre.talant.incident.to_string());
+    let body = json!({
+        "ids": [own, foreign, "no id", other, own], "status": "closed", "verdict": "false_positive",
+    });
+    let answer = centre.send(token, Method::POST, "/api/v1/incidents/bulk", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = answer.json();
+    let statuses: Vec<_> =
+        answer["items"].as_array().unwrap().iter().map(|item| item["status"].clone()).collect();
+    assert_eq!(statuses, [200, 404, 404, 200, 422]);
+    assert_eq!((&answer["changed"], &answer["failed"]), (&json!(2), &json!(3)));
+    assert_eq!(answer["items"][0]["incident"]["status"], "closed");
+    let problem = &answer["items"][4]["problem"];
+    assert_eq!(problem["type"], "urn:jacquemart:problem:content");
+    assert!(problem["detail"].as_str().unwrap().contains("already"));
+    for (body, pointer) in [
+        (json!({"status": "closed"}), "#/ids"),
+        (json!({"ids": [], "comment": "x"}), "#/ids"),
+        (json!({"ids": vec!["x"; 1_001], "comment": "x"}), "#/ids"),
+    ] {
+        let answer = centre.send(token, Method::POST, "/api/v1/incidents/bulk", body).await;
+        assert_eq!(answer.problem(422)["pointer"], pointer);
+    }
+    let similar = centre.get(token, &format!("/api/v1/incidents/{own}/similar")).await.json();
+    assert_eq!(similar["items"].as_array().unwrap().len(), 1, "{similar}");
+    assert_eq!(similar["items"][0]["id"], other.as_str());
+    assert_eq!(similar["items"][0]["verdict"], "false_positive");
+    assert_eq!(similar["items"][0]["common"]["rules"], json!(["rule-1"]));
+}
+
+#[tokio::test]
 async fn lists_are_filtered_and_paged() {
     let centre = Centre::new().await;
     let mut all: BTreeSet<String> =

@@ -59,7 +59,7 @@ impl Server {
     /// Starts readers first and doors last, so that whatever is let in is worked at once.
     pub(crate) async fn start(config: &Config, wired: Wired) -> Result<Self, Failure> {
         let bus = wired.bus.clone().context("the bus is not open")?;
-        let (stop, doors_stop) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, doors_stop) = (CancellationToken::new(), wired.doors_stop.clone());
         let pool = Arc::new(Pool::new(config.detect.threads)?);
         let dead_letters = Arc::new(DeadLetters::new(
             config.data_dir.join("dead-letters"),

@@ -34,6 +34,7 @@ use store::{
         StatisticsRequest,
     },
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 const BUS: BusId = BusId::from_bytes([7; 16]);
@@ -444,6 +445,8 @@ impl Centre {
             health: Arc::clone(&health) as _,
             requests: RequestMetrics::register(&metrics).unwrap(),
             metrics,
+            streams: api::Streams::default(),
+            stopping: CancellationToken::new(),
             metrics_open: false,
         };
         let router = api::router(api.clone());

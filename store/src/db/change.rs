@@ -1,16 +1,31 @@
 //! What analysts may do to an incident.
 
-use event::Timestamp;
+use event::{Level, Timestamp};
 
 use super::{
-    Comment, DbError, Incident, IncidentChange, IncidentStatus, TimelineEntry, TimelineKind,
-    Verdict,
+    Comment, DbError, Incident, IncidentChange, IncidentStatus, SeverityOverride, TimelineEntry,
+    TimelineKind, Verdict, Visibility, grouping,
 };
+use crate::Scope;
 
 const COMMENT_BYTES_MAX: usize = 64 << 10;
 
 /// All comments of one incident together, so that its timeline stays readable as a whole.
 const COMMENTS_BYTES_MAX: u64 = 16 << 20;
+
+/// The most labels of an incident.
+pub const LABELS_MAX: usize = 32;
+
+const LABEL_CHARS_MAX: usize = 64;
+const ASSIGNEE_CHARS_MAX: usize = 128;
+const REASON_CHARS_MAX: usize = 1_000;
+
+/// Who changes an incident, and when.
+pub(super) struct By<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) name: &'a str,
+    pub(super) now: Timestamp,
+}
 
 /// Applies `change` to `incident`, which has `comments_bytes` of comments, and returns what to
 /// write into its timeline; changes nothing where it fails.
@@ -18,32 +33,77 @@ pub(super) fn apply(
     incident: &mut Incident,
     comments_bytes: u64,
     change: IncidentChange,
-    by: &str,
-    now: Timestamp,
+    by: &By<'_>,
 ) -> Result<Vec<TimelineEntry>, DbError> {
     if change.if_version.is_some_and(|version| version != incident.version) {
         return Err(DbError::Conflict { current: incident.version });
     }
-    let status = change.status.unwrap_or(incident.status);
-    let verdict = verdict_after(incident, status, change.verdict);
-    check(incident, comments_bytes, &change, verdict)?;
-
+    let mut after = incident.clone();
     let mut kinds = Vec::new();
+    work(&mut after, &change, by, &mut kinds)?;
+    if let Some(assignee) = change.assignee {
+        kinds.extend(assign(&mut after, assignee)?);
+    }
+    if let Some(level) = change.severity {
+        kinds.push(rate(&mut after, level, change.reason, by)?);
+    } else if change.reason.is_some() {
+        return refuse("a reason is given for a severity; give the severity, too");
+    }
+    if let Some(labels) = change.labels {
+        kinds.extend(label(&mut after, labels)?);
+    }
+    if let Some(text) = change.comment {
+        check_comment(&text, comments_bytes)?;
+        let visibility = visibility(by.scope, change.visibility)?;
+        kinds.push(TimelineKind::Comment(Comment { text, visibility }));
+    } else if change.visibility.is_some() {
+        return refuse("a visibility is given for a comment; give the comment, too");
+    }
+    if kinds.is_empty() {
+        return refuse(
+            "there is nothing to change; give a status, a verdict, an assignee, a severity, labels \
+             or a comment that the incident does not have",
+        );
+    }
+    after.updated = after.updated.max(by.now);
+    after.version += 1;
+    *incident = after;
+    let entry = |kind| TimelineEntry { at: by.now, by: by.name.to_owned(), kind };
+    Ok(kinds.into_iter().map(entry).collect())
+}
+
+/// Status and verdict, which depend on each other.
+fn work(
+    incident: &mut Incident,
+    change: &IncidentChange,
+    by: &By<'_>,
+    kinds: &mut Vec<TimelineKind>,
+) -> Result<(), DbError> {
+    let before = incident.status;
+    let status = change.status.unwrap_or(before);
+    if change.status == Some(before) {
+        return refuse(format!("the incident is {} already", before.as_str()));
+    }
+    if let Some(same) = change.verdict.filter(|verdict| incident.verdict == Some(*verdict))
+        && change.status.is_none()
+    {
+        return refuse(format!("the incident's verdict is {} already", same.as_str()));
+    }
+    let verdict = verdict_after(incident, status, change.verdict);
+    if status == IncidentStatus::Closed && verdict.is_none() {
+        let words = Verdict::ALL.map(Verdict::as_str).join(", ");
+        return refuse(format!("closing an incident demands a verdict, one of {words}"));
+    }
     if let Some(to) = verdict.filter(|to| incident.verdict != Some(*to)) {
         kinds.push(TimelineKind::Verdict { to });
     }
-    if status != incident.status {
-        kinds.push(TimelineKind::Status { from: incident.status, to: status });
-    }
-    if let Some(text) = change.comment {
-        kinds.push(TimelineKind::Comment(Comment { text }));
-    }
     incident.verdict = verdict;
-    incident.status = status;
-    incident.updated = incident.updated.max(now);
-    incident.version += 1;
-    let entry = |kind| TimelineEntry { at: now, by: by.to_owned(), kind };
-    Ok(kinds.into_iter().map(entry).collect())
+    if status != before {
+        kinds.push(TimelineKind::Status { from: before, to: status });
+        incident.status = status;
+        stamp(incident, by.now);
+    }
+    Ok(())
 }
 
 /// A reopened incident is judged anew, so that its next closing demands a verdict again.
@@ -56,32 +116,117 @@ fn verdict_after(
     given.or(if reopened { None } else { incident.verdict })
 }
 
-fn check(
-    incident: &Incident,
-    comments_bytes: u64,
-    change: &IncidentChange,
-    verdict: Option<Verdict>,
-) -> Result<(), DbError> {
-    if let Some(comment) = &change.comment {
-        check_comment(comment, comments_bytes)?;
+/// When its state was reached. Somebody who resolves or closes an incident has seen it, too.
+fn stamp(incident: &mut Incident, now: Timestamp) {
+    use IncidentStatus::{Closed, New, Resolved};
+    // A clock that went back makes no time negative.
+    let now = now.max(incident.created);
+    if incident.status != New {
+        incident.acknowledged.get_or_insert(now);
     }
-    if change.status == Some(incident.status) {
-        return refuse(format!("the incident is {} already", incident.status.as_str()));
+    match incident.status {
+        Closed => {
+            incident.resolved.get_or_insert(now);
+            incident.closed = Some(now);
+        }
+        Resolved => {
+            incident.resolved.get_or_insert(now);
+            incident.closed = None;
+        }
+        _ => (incident.resolved, incident.closed) = (None, None),
     }
-    if change.status == Some(IncidentStatus::Closed) && verdict.is_none() {
-        let words = Verdict::ALL.map(Verdict::as_str).join(", ");
-        return refuse(format!("closing an incident demands a verdict, one of {words}"));
+}
+
+fn assign(incident: &mut Incident, to: Option<String>) -> Result<Option<TimelineKind>, DbError> {
+    if let Some(name) = &to {
+        check_text("assignee", name, ASSIGNEE_CHARS_MAX)?;
     }
-    if change.status.is_none() && change.comment.is_none() {
-        return match change.verdict {
-            None => refuse(
-                "there is nothing to change; give a status, a verdict or a comment".to_owned(),
-            ),
-            Some(same) if incident.verdict == Some(same) => {
-                refuse(format!("the incident's verdict is {} already", same.as_str()))
-            }
-            Some(_) => Ok(()),
-        };
+    if incident.assignee == to {
+        return Ok(None);
+    }
+    let from = std::mem::replace(&mut incident.assignee, to.clone());
+    Ok(Some(TimelineKind::Assignee { from, to }))
+}
+
+fn rate(
+    incident: &mut Incident,
+    level: Option<Level>,
+    reason: Option<String>,
+    by: &By<'_>,
+) -> Result<TimelineKind, DbError> {
+    let Some(reason) = reason else {
+        return refuse("another severity demands a reason");
+    };
+    check_text("reason", &reason, REASON_CHARS_MAX)?;
+    let from = incident.severity;
+    match level {
+        Some(Level::Informational) => {
+            return refuse(
+                "an incident is low, medium, high or critical; close it where it is none",
+            );
+        }
+        Some(to) => {
+            let (by, at) = (by.name.to_owned(), by.now);
+            incident.severity_override = Some(SeverityOverride { reason: reason.clone(), by, at });
+            incident.severity = to;
+        }
+        None if incident.severity_override.is_none() => {
+            return refuse("nobody set the incident's severity; it is the computed one already");
+        }
+        None => {
+            incident.severity_override = None;
+            incident.severity = grouping::computed_severity(incident);
+        }
+    }
+    let (to, computed) = (incident.severity, level.is_none());
+    Ok(TimelineKind::Severity { from, to, reason, computed })
+}
+
+fn label(
+    incident: &mut Incident,
+    mut labels: Vec<String>,
+) -> Result<Option<TimelineKind>, DbError> {
+    for text in &labels {
+        check_text("label", text, LABEL_CHARS_MAX)?;
+    }
+    labels.sort();
+    labels.dedup();
+    if labels.len() > LABELS_MAX {
+        let count = labels.len();
+        return refuse(format!("there are {count} labels; use at most {LABELS_MAX}"));
+    }
+    let before = std::mem::replace(&mut incident.labels, labels);
+    let without = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|label| !those.contains(label)).cloned().collect()
+    };
+    let added = without(&incident.labels, &before);
+    let removed = without(&before, &incident.labels);
+    let changed = !added.is_empty() || !removed.is_empty();
+    Ok(changed.then_some(TimelineKind::Labels { added, removed }))
+}
+
+/// What a commune writes it may read.
+fn visibility(scope: &Scope, given: Option<Visibility>) -> Result<Visibility, DbError> {
+    match given {
+        Some(Visibility::Soc) if !scope.is_all() => {
+            refuse("only those who see all communes may keep a comment to themselves")
+        }
+        Some(given) => Ok(given),
+        None if scope.is_all() => Ok(Visibility::Soc),
+        None => Ok(Visibility::Shared),
+    }
+}
+
+fn check_text(what: &str, text: &str, chars_max: usize) -> Result<(), DbError> {
+    if text.trim().is_empty() {
+        return refuse(format!("the {what} is empty"));
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        return refuse(format!("the {what} has spaces around it or control characters"));
+    }
+    let chars = text.chars().count();
+    if chars > chars_max {
+        return refuse(format!("the {what} has {chars} characters; use at most {chars_max}"));
     }
     Ok(())
 }
@@ -89,7 +234,7 @@ fn check(
 fn check_comment(comment: &str, comments_bytes: u64) -> Result<(), DbError> {
     let bytes = comment.len();
     if comment.trim().is_empty() {
-        refuse("the comment is empty".to_owned())
+        refuse("the comment is empty")
     } else if bytes > COMMENT_BYTES_MAX {
         refuse(format!("the comment has {bytes} bytes; use at most {COMMENT_BYTES_MAX}"))
     } else if comments_bytes + bytes as u64 > COMMENTS_BYTES_MAX {
@@ -101,6 +246,6 @@ fn check_comment(comment: &str, comments_bytes: u64) -> Result<(), DbError> {
     }
 }
 
-fn refuse(reason: String) -> Result<(), DbError> {
-    Err(DbError::Refused(reason))
+fn refuse<T>(reason: impl Into<String>) -> Result<T, DbError> {
+    Err(DbError::Refused(reason.into()))
 }

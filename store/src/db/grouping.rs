@@ -10,7 +10,7 @@ use event::{
     CommuneId, Detection, DetectionId, Entity, EntityKind, IncidentId, Level, RuleRef, Timestamp,
 };
 
-use super::{Incident, IncidentStatus, TimelineEntry, TimelineKind};
+use super::{Incident, IncidentStatus, TimelineEntry, TimelineKind, risk};
 
 /// A detection joins an incident whose events are at most so far from its own, earlier or
 /// later, by the events' own clocks. A day holds an attack's usual pauses.
@@ -130,7 +130,8 @@ impl Facts {
     }
 }
 
-fn links_of(entities: &[Entity]) -> Vec<Link> {
+/// What incidents with `entities` are joined by.
+pub(super) fn links_of(entities: &[Entity]) -> Vec<Link> {
     entities
         .iter()
         .filter(|entity| !is_shared(entity))
@@ -152,8 +153,13 @@ pub(super) fn open(facts: &Facts, number: u64, now: Timestamp) -> (Incident, Tim
         commune: facts.commune.clone(),
         title: title(&facts.rule, facts.main_entity()),
         severity: facts.rule.level,
+        severity_detected: facts.rule.level,
+        severity_override: None,
+        risk_score: 0,
         status: IncidentStatus::New,
         verdict: None,
+        assignee: None,
+        labels: Vec::new(),
         entities: facts.entities.clone(),
         tags: Vec::new(),
         detections: 1,
@@ -161,9 +167,13 @@ pub(super) fn open(facts: &Facts, number: u64, now: Timestamp) -> (Incident, Tim
         last_event: facts.timestamp,
         created: now,
         updated: now,
+        acknowledged: None,
+        resolved: None,
+        closed: None,
         version: 1,
     };
     add_tags(&mut incident.tags, &facts.rule.tags);
+    weigh(&mut incident, risk::points(facts.rule.level));
     (incident, facts.entry(now, true))
 }
 
@@ -175,10 +185,15 @@ pub(super) struct Joined {
     pub(super) entry: Option<TimelineEntry>,
 }
 
-/// Adds a detection to `incident`.
-pub(super) fn join(incident: &mut Incident, facts: &Facts, now: Timestamp) -> Joined {
-    if facts.rule.level > incident.severity {
-        incident.severity = facts.rule.level;
+/// Adds a detection to `incident`, whose rules come to `rules_points` with it.
+pub(super) fn join(
+    incident: &mut Incident,
+    facts: &Facts,
+    rules_points: u32,
+    now: Timestamp,
+) -> Joined {
+    if facts.rule.level > incident.severity_detected {
+        incident.severity_detected = facts.rule.level;
         incident.title = title(&facts.rule, facts.main_entity().or(incident.entities.first()));
     }
     let known = incident.entities.len();
@@ -194,10 +209,24 @@ pub(super) fn join(incident: &mut Incident, facts: &Facts, now: Timestamp) -> Jo
     incident.last_event = incident.last_event.max(facts.timestamp);
     incident.updated = incident.updated.max(now);
     incident.version += 1;
+    weigh(incident, rules_points);
     Joined {
         links: links_of(&incident.entities[known..]),
         entry: listed.then(|| facts.entry(now, false)),
     }
+}
+
+/// Adds up its risk anew.
+fn weigh(incident: &mut Incident, rules_points: u32) {
+    incident.risk_score = risk::score(rules_points, &incident.tags);
+    if incident.severity_override.is_none() {
+        incident.severity = computed_severity(incident);
+    }
+}
+
+/// How severe it is where nobody says otherwise.
+pub(super) fn computed_severity(incident: &Incident) -> Level {
+    incident.severity_detected.max(risk::severity(incident.risk_score))
 }
 
 fn title(rule: &RuleRef, entity: Option<&Entity>) -> String {

@@ -14,13 +14,26 @@ pub struct Incident {
     pub commune: CommuneId,
     /// The name of its most severe rule and the entity it is about, for lists.
     pub title: String,
-    /// Highest level of its detections.
+    /// How severe it is: what an analyst said, else the higher of `severity_detected` and what
+    /// its risk score comes to.
     pub severity: Level,
+    /// Highest level of its detections.
+    pub severity_detected: Level,
+    /// Who said that it is of another severity, and why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub severity_override: Option<SeverityOverride>,
+    /// What its rules and ATT&CK tactics add up to; [`IncidentRisk`] says how.
+    pub risk_score: u32,
     /// Where work on it stands.
     pub status: IncidentStatus,
     /// What it turned out to be; always there once closed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
+    /// Who works it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub assignee: Option<String>,
+    /// What analysts file it under, sorted.
+    pub labels: Vec<String>,
     /// Devices and users it concerns, in the order they came; at most 256.
     pub entities: Vec<Entity>,
     /// ATT&CK tags of its rules (those that begin with `attack.`), sorted.
@@ -35,8 +48,28 @@ pub struct Incident {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
+    /// When it first left state new.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub acknowledged: Option<Timestamp>,
+    /// When it was resolved, or closed without being resolved before; not while it is open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resolved: Option<Timestamp>,
+    /// When it was closed; not while it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub closed: Option<Timestamp>,
     /// Grows by one with every detection that joins and every change by somebody; for ETags.
     pub version: u64,
+}
+
+/// A severity that an analyst set instead of the computed one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityOverride {
+    /// Why.
+    pub reason: String,
+    /// Who set it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Where work on an incident stands.
@@ -116,30 +149,102 @@ pub struct IncidentQuery {
     pub status: Vec<IncidentStatus>,
     /// At least this severe.
     pub severity_min: Option<Level>,
+    /// With one of these verdicts; empty is any or none.
+    pub verdict: Vec<Verdict>,
+    /// Worked by somebody.
+    pub assignee: Option<AssigneeFilter>,
+    /// Filed under this label.
+    pub label: Option<String>,
+    /// This text in its title, entities, labels, tags or `COMMUNE-NUMBER`, whatever the case.
+    pub text: Option<String>,
     /// Changed at or after.
     pub updated_since: Option<Timestamp>,
+    /// What the list is ordered by.
+    pub sort: IncidentSort,
+    /// Smallest first rather than greatest.
+    pub ascending: bool,
     /// From a page before.
     pub cursor: Option<String>,
     /// At most so many; 0 means 50, more than 1,000 means 1,000.
     pub limit: usize,
 }
 
+/// Whose incidents to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssigneeFilter {
+    /// Nobody's.
+    Nobody,
+    /// This one's.
+    Named(String),
+}
+
+/// What a list of incidents may be ordered by; ties by id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncidentSort {
+    /// When it last changed.
+    #[default]
+    Updated,
+    /// When it was opened.
+    Created,
+    /// How severe it is.
+    Severity,
+    /// Its risk score.
+    RiskScore,
+    /// Its latest event.
+    LastEvent,
+}
+
+impl IncidentSort {
+    /// All.
+    pub const ALL: [Self; 5] =
+        [Self::Updated, Self::Created, Self::Severity, Self::RiskScore, Self::LastEvent];
+
+    /// The word used in URLs and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Created => "created",
+            Self::Severity => "severity",
+            Self::RiskScore => "risk_score",
+            Self::LastEvent => "last_event",
+        }
+    }
+}
+
 /// What an analyst does to an incident.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IncidentChange {
     /// A new state. Any state can follow any other but itself; closing demands a verdict.
-    #[serde(default)]
     pub status: Option<IncidentStatus>,
     /// A verdict.
-    #[serde(default)]
     pub verdict: Option<Verdict>,
+    /// Who works it from now on; the inner `None` is nobody.
+    pub assignee: Option<Option<String>>,
+    /// How severe it is, whatever was computed; the inner `None` goes back to what is. Demands a
+    /// reason.
+    pub severity: Option<Option<Level>>,
+    /// Why its severity is another.
+    pub reason: Option<String>,
+    /// All labels it has from now on.
+    pub labels: Option<Vec<String>>,
     /// A comment, at most 64 KiB.
-    #[serde(default)]
     pub comment: Option<String>,
+    /// Who may see the comment; `None` is the SOC alone where somebody of the SOC writes it, and
+    /// the commune where the commune does.
+    pub visibility: Option<Visibility>,
     /// Refuse unless the incident still has this version (from an ETag).
-    #[serde(skip)]
     pub if_version: Option<u64>,
+}
+
+/// Who may see a comment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Whoever sees all communes.
+    Soc,
+    /// The incident's commune too.
+    #[default]
+    Shared,
 }
 
 /// What an analyst wrote.
@@ -147,6 +252,9 @@ pub struct IncidentChange {
 pub struct Comment {
     /// The text as written.
     pub text: String,
+    /// Who may see it. Comments of before this could be said were seen by all.
+    #[serde(default)]
+    pub visibility: Visibility,
 }
 
 /// Something that happened to an incident.
@@ -191,8 +299,67 @@ pub enum TimelineKind {
         /// After.
         to: Verdict,
     },
+    /// Somebody else works it.
+    Assignee {
+        /// Before.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        from: Option<String>,
+        /// After.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        to: Option<String>,
+    },
+    /// Somebody set its severity, or gave it back to what is computed.
+    Severity {
+        /// Before.
+        from: Level,
+        /// After.
+        to: Level,
+        /// Why.
+        reason: String,
+        /// Whether it is computed again.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        computed: bool,
+    },
+    /// Its labels changed.
+    Labels {
+        /// Those it has now and did not.
+        added: Vec<String>,
+        /// Those it has no more.
+        removed: Vec<String>,
+    },
     /// Somebody commented.
     Comment(Comment),
+}
+
+/// An incident that has something in common with another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SimilarIncident {
+    /// The other one.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// What they have in common.
+    pub common: Common,
+}
+
+/// What two incidents have in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Common {
+    /// Ids of rules that fired in both.
+    pub rules: Vec<String>,
+    /// Devices and users of both, in one commune.
+    pub entities: Vec<Entity>,
+    /// How alike they are, 0 to 1: of the rules of both the share that is common, and the same of
+    /// the entities, the rules counting three times as much.
+    pub likeness: f64,
+}
+
+/// Incidents that changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// Each with the number of its last change.
+    pub incidents: Vec<(u64, Incident)>,
+    /// After which change to go on.
+    pub next: u64,
 }
 
 /// What raising did with one detection.

@@ -27,21 +27,26 @@ mod incident;
 mod page;
 mod policy;
 mod register;
+mod risk;
 mod rule;
+mod similar;
 mod split;
 pub mod sqlite;
 
 pub use activity::FeedActivity;
+pub use change::LABELS_MAX;
 pub use grouping::{ENTITIES_MAX, JOIN_WINDOW, TIMELINE_JOINED_MAX};
 
 pub use incident::{
-    Comment, Incident, IncidentChange, IncidentQuery, IncidentStatus, Raised, RaisedKind,
-    TimelineEntry, TimelineKind, Verdict,
+    AssigneeFilter, Changes, Comment, Common, Incident, IncidentChange, IncidentQuery,
+    IncidentSort, IncidentStatus, Raised, RaisedKind, SeverityOverride, SimilarIncident,
+    TimelineEntry, TimelineKind, Verdict, Visibility,
 };
 pub use policy::{
     CHOICES_MAX, ChoiceKind, EXCEPTIONS_MAX, Mark, NewChoice, NewException, RuleChoice, RuleEffect,
     RuleException, RulePolicy,
 };
+pub use risk::{IncidentRisk, IncidentRule, RulePoints};
 pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};
 pub use split::{Publication, SplitMeta};
 
@@ -220,8 +225,8 @@ pub trait Database: Send + Sync + 'static {
         position: Position,
         now: Timestamp,
     ) -> Result<Vec<Raised>, DbError>;
-    /// Incidents that match, last updated first, then by id. One that changes while its list
-    /// is paged moves to the front, so later pages do not have it; all others are on one page.
+    /// Incidents that match, in the order asked for, then by id. One that changes while its list
+    /// is paged may move to the front, so later pages do not have it; all others are on one page.
     async fn incidents(
         &self,
         scope: &Scope,
@@ -239,7 +244,8 @@ pub trait Database: Send + Sync + 'static {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Detection>, DbError>;
-    /// What happened to an incident, oldest first. Missing where it does not exist in scope.
+    /// What happened to an incident, oldest first, without the comments that only the SOC may
+    /// see where the scope is not all communes. Missing where it does not exist in scope.
     /// Of the detections that joined, the first [`TIMELINE_JOINED_MAX`] are entries; the rest
     /// of a storm is counted in [`Incident::detections`].
     async fn incident_timeline(
@@ -247,10 +253,35 @@ pub trait Database: Send + Sync + 'static {
         scope: &Scope,
         id: IncidentId,
     ) -> Result<Vec<TimelineEntry>, DbError>;
+    /// How an incident's risk score adds up. Missing where it does not exist in scope.
+    async fn incident_risk(&self, scope: &Scope, id: IncidentId) -> Result<IncidentRisk, DbError>;
+    /// Other incidents in scope that have rules or entities in common with this one, the most
+    /// alike first, at most `limit`. Missing where it does not exist in scope.
+    async fn similar_incidents(
+        &self,
+        scope: &Scope,
+        id: IncidentId,
+        limit: usize,
+    ) -> Result<Vec<SimilarIncident>, DbError>;
+    /// The first `limit` incidents in scope that changed after the change `after`, as they are
+    /// now, in the order of their last changes. Whoever goes on after [`Changes::next`] misses no
+    /// change, for they become visible in order.
+    async fn incidents_changed(
+        &self,
+        scope: &Scope,
+        after: u64,
+        limit: usize,
+    ) -> Result<Changes, DbError>;
+    /// The number of the last change to any incident; 0 where there is none. Numbers are times
+    /// rather than counts, so that they tell no commune how busy the others are.
+    async fn last_change(&self) -> Result<u64, DbError>;
+    /// Marked as changed whenever an incident may have changed; its value says nothing.
+    fn incident_changes(&self) -> tokio::sync::watch::Receiver<()>;
     /// Changes an incident and writes the change into its timeline. Missing where the scope
     /// does not allow it, then Conflict where `if_version` is another, then Refused: nothing
-    /// to change, a state or verdict that it has already, closing without a verdict, an empty
-    /// or too long comment. Reopening a closed incident takes its verdict away.
+    /// to change, a state or verdict that it has already, closing without a verdict, another
+    /// severity without a reason, a text that is empty or too long, a comment that hides from
+    /// whoever writes it. Reopening a closed incident takes its verdict away.
     async fn change_incident(
         &self,
         scope: &Scope,

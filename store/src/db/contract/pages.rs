@@ -7,7 +7,8 @@ use super::{BUS, Fixture, at, commune, detection, host, only, opened, position, 
 use crate::{
     Scope,
     db::{
-        DbError, Incident, IncidentChange, IncidentQuery, IncidentStatus, SharedDatabase, Verdict,
+        DbError, Incident, IncidentChange, IncidentQuery, IncidentSort, IncidentStatus,
+        SharedDatabase, Verdict,
     },
 };
 
@@ -92,6 +93,16 @@ pub async fn filters_hold<F: Fixture>() {
     check(IncidentQuery { status: vec![IncidentStatus::Resolved], ..query() }, &[]).await;
     check(IncidentQuery { updated_since: Some(at(7)), ..query() }, &[3]).await;
     check(IncidentQuery { commune: Some(commune("talant")), ..query() }, &[]).await;
+    check(IncidentQuery { verdict: vec![Verdict::TruePositive], ..query() }, &[3]).await;
+    check(IncidentQuery { verdict: vec![Verdict::FalsePositive], ..query() }, &[]).await;
+    let text =
+        |text: &str| IncidentQuery { text: Some(text.to_owned()), ..IncidentQuery::default() };
+    check(text("PC-2"), &[1]).await;
+    check(text("NAME of R — pc"), &[0, 1, 2, 3]).await;
+    check(text("dijon-4"), &[3]).await;
+    for nowhere in ["pc-9", "pc-1\npc", "%", "_", "'"] {
+        check(text(nowhere), &[]).await;
+    }
     let all = IncidentQuery {
         commune: Some(commune("dijon")),
         status: both,
@@ -100,6 +111,44 @@ pub async fn filters_hold<F: Fixture>() {
         ..query()
     };
     check(all, &[1, 2, 3]).await;
+}
+
+/// Each order has every incident once, whatever the size of its pages.
+pub async fn orders_hold<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    for n in 0..13_u64 {
+        let level = Level::ALL[1 + n as usize % 4];
+        let one = detection("dijon", n, &[host(&format!("pc-{n}"))]);
+        let one = timed(ruled(one, "r", level, &[]), (n as i64 * 5) % 7);
+        db.raise(&[one], position(n), at(n as i64 % 3)).await.unwrap();
+    }
+    for sort in IncidentSort::ALL {
+        for ascending in [false, true] {
+            let mut query = IncidentQuery { sort, ascending, limit: 2, ..IncidentQuery::default() };
+            let mut seen = Vec::new();
+            loop {
+                let page = db.incidents(&only(&["dijon"]), &query).await.unwrap();
+                seen.extend(page.items);
+                let Some(next) = page.next_cursor else { break };
+                query.cursor = Some(next);
+            }
+            assert_eq!(seen.len(), 13, "{query:?}");
+            let key = |incident: &Incident| match sort {
+                IncidentSort::Updated => incident.updated.as_nanos(),
+                IncidentSort::Created => incident.created.as_nanos(),
+                IncidentSort::LastEvent => incident.last_event.as_nanos(),
+                IncidentSort::Severity => incident.severity as i64,
+                IncidentSort::RiskScore => incident.risk_score.into(),
+            };
+            let key = |i: &Incident| (if ascending { key(i) } else { -key(i) }, i.id);
+            assert!(seen.is_sorted_by_key(key), "{query:?}");
+            // A cursor of one order is none of another.
+            query.ascending = !ascending;
+            let other = db.incidents(&only(&["dijon"]), &query).await;
+            assert!(matches!(other, Err(DbError::Cursor)), "{other:?}");
+        }
+    }
 }
 
 /// By event time then id, page by page, as they were raised.

@@ -1,15 +1,17 @@
 //! Incidents as they are listed, read and changed.
 
 use event::{Detection, IncidentId, Timestamp};
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 
 use super::{
     super::{
-        Counts, DbError, Incident, IncidentChange, IncidentQuery, IncidentStatus, Page,
-        TimelineEntry, TimelineKind, Verdict, change,
+        AssigneeFilter, Changes, Comment, Counts, DbError, Incident, IncidentChange, IncidentQuery,
+        IncidentSort, Page, TimelineEntry, TimelineKind, Visibility,
+        change::{self, By},
         page::{After, page_size},
     },
-    sql::{Filter, from_json, level, rank, signed, slug, time, to_json, unsigned, word},
+    incident_rows::{COLUMNS, Stored, stored, update},
+    sql::{Filter, from_json, rank, signed, time, to_json, unsigned},
 };
 use crate::Scope;
 
@@ -18,19 +20,6 @@ const DETECTIONS_PAGE: usize = 100;
 
 /// A detection carries its event, so a page is bounded by their bytes too.
 const PAGE_BYTES_MAX: usize = 16 << 20;
-
-/// What the cursors of the list of incidents are bound to.
-const LISTING: &[u8] = b"incidents";
-
-const COLUMNS: &str = "seq, id, number, commune, title, severity, status, verdict, entities, \
-     tags, detections, first_event, last_event, created, updated, version, comments_bytes";
-
-/// An incident and what only its table knows.
-pub(super) struct Stored {
-    pub(super) seq: i64,
-    pub(super) incident: Incident,
-    comments_bytes: u64,
-}
 
 pub(super) fn find(
     db: &Connection,
@@ -46,18 +35,18 @@ pub(super) fn find(
         .transpose()
 }
 
-fn get(db: &Connection, scope: &Scope, id: IncidentId) -> Result<Stored, DbError> {
+pub(super) fn get(db: &Connection, scope: &Scope, id: IncidentId) -> Result<Stored, DbError> {
     find(db, scope, id)?.ok_or_else(|| DbError::Missing { what: "incident", id: id.to_string() })
 }
 
 /// The incident in row `seq`, to be joined.
-pub(super) fn by_seq(db: &Connection, seq: i64) -> Result<Incident, DbError> {
-    let stored = db
+pub(super) fn by_seq(db: &Connection, seq: i64) -> Result<Stored, DbError> {
+    let found = db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM incident WHERE seq = ?"))?
         .query_and_then([seq], stored)?
         .next()
         .transpose()?;
-    stored.map(|stored| stored.incident).ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
+    found.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
 }
 
 pub(super) fn list(
@@ -65,8 +54,12 @@ pub(super) fn list(
     scope: &Scope,
     query: &IncidentQuery,
 ) -> Result<Page<Incident>, DbError> {
+    // The cursors of one order are none of another.
+    let (sort, direction) = (query.sort.as_str(), if query.ascending { "ASC" } else { "DESC" });
+    let listing = format!("incidents by {sort} {direction}");
+    let listing = listing.as_bytes();
     let after = match &query.cursor {
-        Some(cursor) => Some(After::from_cursor(cursor, LISTING)?),
+        Some(cursor) => Some(After::from_cursor(cursor, listing)?),
         None => None,
     };
     let filter = matching(scope, query, after);
@@ -74,7 +67,7 @@ pub(super) fn list(
     // One more than asked tells whether there is a next page.
     let limit = signed(size as u64 + 1)?;
     let sql = format!(
-        "SELECT {COLUMNS} FROM incident WHERE {} ORDER BY updated DESC, id LIMIT ?",
+        "SELECT {COLUMNS} FROM incident WHERE {} ORDER BY {sort} {direction}, id LIMIT ?",
         filter.sql()
     );
     let mut items = db
@@ -85,11 +78,21 @@ pub(super) fn list(
         .collect::<Result<Vec<_>, _>>()?;
     let more = items.len() > size;
     items.truncate(size);
-    let next_cursor = items
-        .last()
-        .filter(|_| more)
-        .map(|last| After { time: last.updated, id: *last.id.as_bytes() }.to_cursor(LISTING));
+    let next_cursor = items.last().filter(|_| more).map(|last| {
+        After { time: key(last, query.sort), id: *last.id.as_bytes() }.to_cursor(listing)
+    });
     Ok(Page { items, next_cursor })
+}
+
+/// What an incident is ordered by; whole numbers are carried as times.
+fn key(incident: &Incident, sort: IncidentSort) -> Timestamp {
+    match sort {
+        IncidentSort::Updated => incident.updated,
+        IncidentSort::Created => incident.created,
+        IncidentSort::LastEvent => incident.last_event,
+        IncidentSort::Severity => time(rank(incident.severity)),
+        IncidentSort::RiskScore => time(incident.risk_score.into()),
+    }
 }
 
 fn matching(scope: &Scope, query: &IncidentQuery, after: Option<After>) -> Filter {
@@ -100,18 +103,35 @@ fn matching(scope: &Scope, query: &IncidentQuery, after: Option<After>) -> Filte
     if !query.status.is_empty() {
         filter.and_one_of("status", query.status.iter().map(|status| status.as_str()));
     }
+    if !query.verdict.is_empty() {
+        filter.and_one_of("verdict", query.verdict.iter().map(|verdict| verdict.as_str()));
+    }
     if let Some(least) = query.severity_min {
         filter.and("severity >= ?", rank(least));
+    }
+    match &query.assignee {
+        None => {}
+        Some(AssigneeFilter::Nobody) => filter.and_all("assignee IS NULL", []),
+        Some(AssigneeFilter::Named(name)) => filter.and("assignee = ?", name.clone()),
+    }
+    if let Some(label) = &query.label {
+        filter.and("EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)", label.clone());
+    }
+    if let Some(text) = &query.text {
+        // Each line is a text of its own.
+        let text = if text.contains('\n') { "\n\n".to_owned() } else { text.to_lowercase() };
+        filter.and("instr(searched, ?) > 0", text);
     }
     if let Some(since) = query.updated_since {
         filter.and("updated >= ?", since.as_nanos());
     }
     if let Some(after) = after {
-        let nanos = after.time.as_nanos();
+        let key = after.time.as_nanos();
+        let (sort, beyond) = (query.sort.as_str(), if query.ascending { ">" } else { "<" });
         // The first condition lets the index begin at the right place.
         filter.and_all(
-            "updated <= ? AND (updated < ? OR id > ?)",
-            [nanos.into(), nanos.into(), after.id.to_vec().into()],
+            &format!("{sort} {beyond}= ? AND ({sort} {beyond} ? OR id > ?)"),
+            [key.into(), key.into(), after.id.to_vec().into()],
         );
     }
     filter
@@ -170,6 +190,9 @@ pub(super) fn timeline(
     let incident = get(db, scope, id)?;
     let mut filter = Filter::scoped(scope);
     filter.and("incident = ?", incident.seq);
+    if !scope.is_all() {
+        filter.and_all("soc_only = 0", []);
+    }
     let sql = format!("SELECT at, by, kind FROM timeline WHERE {} ORDER BY seq", filter.sql());
     db.prepare_cached(&sql)?
         .query_and_then(params_from_iter(filter.values(&[])), |row| {
@@ -188,11 +211,12 @@ pub(super) fn change(
     by: &str,
     now: Timestamp,
 ) -> Result<Incident, DbError> {
-    let Stored { seq, mut incident, comments_bytes } = get(db, scope, id)?;
+    let Stored { seq, mut incident, comments_bytes, rules_points } = get(db, scope, id)?;
     let was_open = incident.status.is_open();
     let comment_bytes = change.comment.as_ref().map_or(0, String::len) as u64;
-    let entries = change::apply(&mut incident, comments_bytes, change, by, now)?;
-    update(db, seq, &incident)?;
+    let entries =
+        change::apply(&mut incident, comments_bytes, change, &By { scope, name: by, now })?;
+    update(db, seq, &incident, rules_points)?;
     if comment_bytes > 0 {
         db.prepare_cached("UPDATE incident SET comments_bytes = ? WHERE seq = ?")?
             .execute(params![signed(comments_bytes + comment_bytes)?, seq])?;
@@ -207,58 +231,6 @@ pub(super) fn change(
     Ok(incident)
 }
 
-/// Adds an incident and returns its row.
-pub(super) fn insert(db: &Connection, incident: &Incident) -> Result<i64, DbError> {
-    let seq = db
-        .prepare_cached(
-            "INSERT INTO incident (id, commune, number, severity, status, detections, first_event,
-                 last_event, created, updated, version, title, tags, entities)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .insert(params![
-            incident.id.as_bytes(),
-            incident.commune.as_str(),
-            signed(incident.number)?,
-            rank(incident.severity),
-            incident.status.as_str(),
-            signed(incident.detections)?,
-            incident.first_event.as_nanos(),
-            incident.last_event.as_nanos(),
-            incident.created.as_nanos(),
-            incident.updated.as_nanos(),
-            signed(incident.version)?,
-            incident.title,
-            to_json(&incident.tags)?,
-            to_json(&incident.entities)?,
-        ])?;
-    Ok(seq)
-}
-
-/// Writes what may change in an incident.
-pub(super) fn update(db: &Connection, seq: i64, incident: &Incident) -> Result<(), DbError> {
-    db.prepare_cached(
-        "UPDATE incident SET severity = ?, status = ?, verdict = ?, detections = ?,
-             first_event = ?, last_event = ?, updated = ?, version = ?, title = ?, tags = ?,
-             entities = ?
-         WHERE seq = ?",
-    )?
-    .execute(params![
-        rank(incident.severity),
-        incident.status.as_str(),
-        incident.verdict.map(Verdict::as_str),
-        signed(incident.detections)?,
-        incident.first_event.as_nanos(),
-        incident.last_event.as_nanos(),
-        incident.updated.as_nanos(),
-        signed(incident.version)?,
-        incident.title,
-        to_json(&incident.tags)?,
-        to_json(&incident.entities)?,
-        seq,
-    ])?;
-    Ok(())
-}
-
 /// Writes an entry into an incident's timeline.
 pub(super) fn note(
     db: &Connection,
@@ -267,7 +239,8 @@ pub(super) fn note(
     entry: &TimelineEntry,
 ) -> Result<(), DbError> {
     db.prepare_cached(
-        "INSERT INTO timeline (incident, commune, at, by, kind) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO timeline (incident, commune, at, by, kind, soc_only)
+         VALUES (?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         seq,
@@ -275,8 +248,46 @@ pub(super) fn note(
         entry.at.as_nanos(),
         entry.by,
         to_json(&entry.kind)?,
+        matches!(&entry.kind, TimelineKind::Comment(Comment { visibility: Visibility::Soc, .. })),
     ])?;
     Ok(())
+}
+
+/// Incidents whose last change is after `after`, in the order of their last changes.
+pub(super) fn changed(
+    db: &Connection,
+    scope: &Scope,
+    after: u64,
+    limit: usize,
+) -> Result<Changes, DbError> {
+    let mut filter = Filter::scoped(scope);
+    filter.and("change > ?", i64::try_from(after).unwrap_or(i64::MAX));
+    let sql = format!(
+        "SELECT {COLUMNS}, change FROM incident INDEXED BY incident_by_change
+         WHERE {} AND change > 0 ORDER BY change LIMIT ?",
+        filter.sql()
+    );
+    let most = signed(limit as u64)?;
+    let incidents = db
+        .prepare_cached(&sql)?
+        .query_and_then(params_from_iter(filter.values(&[&most])), |row| {
+            Ok((unsigned(row.get("change")?)?, stored(row)?.incident))
+        })?
+        .collect::<Result<Vec<_>, DbError>>()?;
+    // Where that is all of them, others' changes after them need not be looked at again.
+    let next = match incidents.last() {
+        Some((last, _)) if incidents.len() >= limit => *last,
+        _ => last_change(db)?.max(after),
+    };
+    Ok(Changes { incidents, next })
+}
+
+/// The number of the last change to any incident.
+pub(super) fn last_change(db: &Connection) -> Result<u64, DbError> {
+    let last: i64 = db
+        .prepare_cached("SELECT coalesce(max(change), 0) FROM incident WHERE change > 0")?
+        .query_row([], |row| row.get(0))?;
+    unsigned(last)
 }
 
 pub(super) fn counts(db: &Connection, scope: &Scope) -> Result<Counts, DbError> {
@@ -298,29 +309,4 @@ pub(super) fn counts(db: &Connection, scope: &Scope) -> Result<Counts, DbError> 
         open_incidents: unsigned(open)?,
         detections: unsigned(detections)?,
     })
-}
-
-/// Reads the [`COLUMNS`].
-fn stored(row: &Row<'_>) -> Result<Stored, DbError> {
-    let text = |column| row.get::<_, String>(column);
-    let number = |column| row.get::<_, i64>(column);
-    let verdict: Option<String> = row.get(7)?;
-    let incident = Incident {
-        id: IncidentId::from_bytes(row.get(1)?),
-        number: unsigned(number(2)?)?,
-        commune: slug(&text(3)?)?,
-        title: text(4)?,
-        severity: level(number(5)?)?,
-        status: word(&IncidentStatus::ALL, IncidentStatus::as_str, &text(6)?)?,
-        verdict: verdict.map(|text| word(&Verdict::ALL, Verdict::as_str, &text)).transpose()?,
-        entities: from_json("list of entities", &text(8)?)?,
-        tags: from_json("list of tags", &text(9)?)?,
-        detections: unsigned(number(10)?)?,
-        first_event: time(number(11)?),
-        last_event: time(number(12)?),
-        created: time(number(13)?),
-        updated: time(number(14)?),
-        version: unsigned(number(15)?)?,
-    };
-    Ok(Stored { seq: row.get(0)?, incident, comments_bytes: unsigned(number(16)?)? })
 }

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_old_keys.sql"),
     include_str!("migrations/0005_quotas.sql"),
     include_str!("migrations/0006_feed_activity.sql"),
+    include_str!("migrations/0007_incident_work.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.
@@ -77,6 +78,47 @@ mod tests {
         let kept: String =
             db.query_row("SELECT name || siren FROM commune", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, "Dijonx");
+    }
+
+    #[test]
+    fn incidents_of_before_keep_their_severity_and_get_their_rules() {
+        let mut db = Connection::open_in_memory().unwrap();
+        apply(&mut db, &MIGRATIONS[..6]).unwrap();
+        db.execute_batch(
+            r#"INSERT INTO incident (id, commune, number, severity, status, verdict, detections,
+                 first_event, last_event, created, updated, version, title, tags, entities)
+               VALUES (zeroblob(16), 'dijon', 7, 3, 'closed', 'undetermined', 3, 1, 2, 3, 4, 5,
+                 'Loud', '["attack.execution"]', '[{"kind":"host","name":"PC"}]');
+               INSERT INTO detection (id, commune, incident, timestamp, raised, body) VALUES
+                 (x'01010101010101010101010101010101', 'dijon', 1, 1, 1,
+                  '{"rule":{"id":"a","name":"A","level":"high"}}'),
+                 (x'02020202020202020202020202020202', 'dijon', 1, 1, 1,
+                  '{"rule":{"id":"a","name":"A","level":"medium"}}'),
+                 (x'03030303030303030303030303030303', 'dijon', 1, 1, 1,
+                  '{"rule":{"id":"b","name":"B","level":"low"}}'),
+                 (x'04040404040404040404040404040404', 'dijon', NULL, 1, 1,
+                  '{"rule":{"id":"c","name":"C","level":"informational"}}');"#,
+        )
+        .unwrap();
+        migrate(&mut db).unwrap();
+        let row: (i64, i64, i64, i64, String) = db
+            .query_row(
+                "SELECT severity_detected, risk_score, change, closed, searched FROM incident",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            )
+            .unwrap();
+        assert_eq!((row.0, row.1, row.2, row.3), (3, 65, 1, 4));
+        assert!(row.4.contains("loud") && row.4.contains("dijon-7"), "{}", row.4);
+        let rules: String = db
+            .query_row(
+                "SELECT group_concat(rule || level || detections, ' ' ORDER BY rule)
+                 FROM incident_rule",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(rules, "a32 b11");
     }
 
     #[test]

@@ -11,11 +11,13 @@ use event::{
     BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota, QuotaOf, Timestamp,
 };
 
+use tokio::sync::watch;
+
 use super::{
-    Activated, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError, FeedActivity,
-    FeedKey, Incident, IncidentChange, IncidentQuery, NewChoice, NewException, Page, Position,
-    Publication, Raised, RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy,
-    RuleText, RuleVersion, SplitMeta, TimelineEntry,
+    Activated, Changes, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError,
+    FeedActivity, FeedKey, Incident, IncidentChange, IncidentQuery, IncidentRisk, NewChoice,
+    NewException, Page, Position, Publication, Raised, RuleActivation, RuleCause, RuleChoice,
+    RuleException, RulePolicy, RuleText, RuleVersion, SimilarIncident, SplitMeta, TimelineEntry,
 };
 use crate::{
     Scope,
@@ -27,6 +29,8 @@ mod communes;
 mod correlations;
 mod cursors;
 mod feeds;
+mod incident_rows;
+mod incident_rules;
 mod incidents;
 mod migrate;
 mod open;
@@ -44,13 +48,16 @@ use pool::Pool;
 /// The database in one SQLite file.
 pub struct Sqlite {
     pool: Pool,
+    /// Told of everything that may have changed an incident. One process has the file, so every
+    /// change passes here.
+    changes: watch::Sender<()>,
 }
 
 impl Sqlite {
     /// Opens the file at `path`, which only its owner may read; creates it where it is missing
     /// (its folder must be there) and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, DbError> {
-        Ok(Self { pool: Pool::open(path).await? })
+        Ok(Self { pool: Pool::open(path).await?, changes: watch::Sender::new(()) })
     }
 }
 
@@ -148,13 +155,16 @@ impl Database for Sqlite {
         now: Timestamp,
     ) -> Result<Vec<Raised>, DbError> {
         let drafts = raise::drafts(detections).await?;
-        self.pool
+        let raised = self
+            .pool
             .write(move |tx| {
                 let raised = raise::raise(tx, &drafts, now)?;
                 cursors::advance(tx, CursorName::Raise, position)?;
                 Ok(raised)
             })
-            .await
+            .await?;
+        self.changes.send_replace(());
+        Ok(raised)
     }
 
     async fn incidents(
@@ -202,7 +212,43 @@ impl Database for Sqlite {
         now: Timestamp,
     ) -> Result<Incident, DbError> {
         let (scope, by) = (scope.clone(), by.to_owned());
-        self.pool.write(move |tx| incidents::change(tx, &scope, id, change, &by, now)).await
+        let changed =
+            self.pool.write(move |tx| incidents::change(tx, &scope, id, change, &by, now)).await?;
+        self.changes.send_replace(());
+        Ok(changed)
+    }
+
+    async fn incident_risk(&self, scope: &Scope, id: IncidentId) -> Result<IncidentRisk, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| incident_rules::risk(tx, &scope, id)).await
+    }
+
+    async fn similar_incidents(
+        &self,
+        scope: &Scope,
+        id: IncidentId,
+        limit: usize,
+    ) -> Result<Vec<SimilarIncident>, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| incident_rules::resembling(tx, &scope, id, limit)).await
+    }
+
+    async fn incidents_changed(
+        &self,
+        scope: &Scope,
+        after: u64,
+        limit: usize,
+    ) -> Result<Changes, DbError> {
+        let scope = scope.clone();
+        self.pool.read(move |tx| incidents::changed(tx, &scope, after, limit)).await
+    }
+
+    async fn last_change(&self) -> Result<u64, DbError> {
+        self.pool.read(incidents::last_change).await
+    }
+
+    fn incident_changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError> {

@@ -7,8 +7,10 @@ use super::{
     super::{
         DbError, Raised, RaisedKind,
         grouping::{self, Facts, Link},
+        risk,
     },
-    incidents,
+    incident_rows::{self, Stored},
+    incident_rules, incidents,
     sql::{to_json, unsigned},
 };
 
@@ -57,9 +59,11 @@ fn raise_one(db: &Connection, draft: &Draft, now: Timestamp) -> Result<Raised, D
     let links = facts.links();
     match first_open(db, facts, &links)? {
         Some(seq) => {
-            let mut incident = incidents::by_seq(db, seq)?;
-            let joined = grouping::join(&mut incident, facts, now);
-            incidents::update(db, seq, &incident)?;
+            let Stored { mut incident, rules_points, .. } = incidents::by_seq(db, seq)?;
+            let more = incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
+            let rules_points = rules_points.saturating_add(more);
+            let joined = grouping::join(&mut incident, facts, rules_points, now);
+            incident_rows::update(db, seq, &incident, rules_points)?;
             if let Some(entry) = joined.entry {
                 incidents::note(db, seq, &incident, &entry)?;
             }
@@ -69,7 +73,8 @@ fn raise_one(db: &Connection, draft: &Draft, now: Timestamp) -> Result<Raised, D
         }
         None => {
             let (incident, entry) = grouping::open(facts, next_number(db, facts)?, now);
-            let seq = incidents::insert(db, &incident)?;
+            let seq = incident_rows::insert(db, &incident, risk::points(facts.rule.level))?;
+            incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
             incidents::note(db, seq, &incident, &entry)?;
             link(db, facts, &links, seq)?;
             store(db, draft, Some(seq), now)?;

@@ -1,0 +1,131 @@
+//! `jacquemart incident`.
+
+use clap::{ArgGroup, Args, Subcommand};
+use event::{CommuneId, Level};
+
+use super::Server;
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+  jacquemart incident list --status new,acknowledged --sort severity
+  jacquemart incident update ID --status in_progress --assign \"Ana Martin\"
+  jacquemart incident update ID --severity critical --reason \"contrôleur de domaine\"
+  jacquemart incident update ID --status closed --verdict false_positive --comment \"sauvegarde\" --shared
+  jacquemart incident follow
+
+docs/api.md says what each of them means.")]
+pub(crate) enum Incident {
+    /// Incidents, last changed first
+    List(IncidentList),
+    /// One incident with its detections and what happened to it
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Other incidents with rules or entities in common, and how they were closed
+    Similar {
+        /// Its id
+        id: String,
+        /// At most so many
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        limit: usize,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Change incidents: state, verdict, assignee, severity, labels, comment
+    Update(Box<IncidentUpdate>),
+    /// Print incidents as they change, until stopped; goes on where it was when the connection broke
+    Follow {
+        /// Only of this commune
+        #[arg(long)]
+        commune: Option<CommuneId>,
+        /// Begin after this event rather than now
+        #[arg(long, value_name = "ID")]
+        after: Option<u64>,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IncidentList {
+    /// Only of this commune
+    #[arg(long)]
+    pub(crate) commune: Option<CommuneId>,
+    /// Only in this state: new, acknowledged, in_progress, resolved, closed; may be repeated
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) status: Vec<String>,
+    /// Only with this verdict: true_positive, false_positive, benign_true_positive, undetermined;
+    /// may be repeated
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) verdict: Vec<String>,
+    /// Only at least this severe
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) severity_min: Option<Level>,
+    /// Only worked by this one; `none` is nobody, `me` the caller
+    #[arg(long, value_name = "NAME")]
+    pub(crate) assignee: Option<String>,
+    /// Only filed under this label
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Only with this text in title, entities, labels, tags or COMMUNE-NUMBER
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// updated, created, severity, risk_score or last_event, greatest first; smallest first with
+    /// a + before it
+    #[arg(long, value_name = "ORDER")]
+    pub(crate) sort: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(crate) limit: usize,
+    /// Where the last page said the next one begins
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("changes").multiple(true).required(true))]
+pub(crate) struct IncidentUpdate {
+    /// Their ids; each is changed or not by itself
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// new, acknowledged, in_progress, resolved or closed
+    #[arg(long, group = "changes")]
+    pub(crate) status: Option<String>,
+    /// true_positive, false_positive, benign_true_positive or undetermined; closing demands one
+    #[arg(long, group = "changes")]
+    pub(crate) verdict: Option<String>,
+    /// Who works it from now on
+    #[arg(long, value_name = "NAME", group = "changes", conflicts_with = "unassign")]
+    pub(crate) assign: Option<String>,
+    /// Nobody works it any more
+    #[arg(long, group = "changes")]
+    pub(crate) unassign: bool,
+    /// How severe it is, whatever was computed: low, medium, high or critical
+    #[arg(long, value_name = "LEVEL", group = "changes", requires = "reason")]
+    pub(crate) severity: Option<Level>,
+    /// As severe as is computed again
+    #[arg(long, group = "changes", requires = "reason", conflicts_with = "severity")]
+    pub(crate) severity_computed: bool,
+    /// Why the severity is another
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// A label; may be repeated. They replace those it has
+    #[arg(long = "label", group = "changes")]
+    pub(crate) labels: Vec<String>,
+    /// No label any more
+    #[arg(long, group = "changes", conflicts_with = "labels")]
+    pub(crate) no_labels: bool,
+    /// What to write beside it; what the SOC writes only the SOC reads, unless it is shared
+    #[arg(long, group = "changes")]
+    pub(crate) comment: Option<String>,
+    /// The commune may read the comment, too
+    #[arg(long, requires = "comment")]
+    pub(crate) shared: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}

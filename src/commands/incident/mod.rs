@@ -1,0 +1,157 @@
+//! `jacquemart incident`.
+
+mod follow;
+mod show;
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Exit, Failure,
+    cli::{Global, Incident, IncidentList, IncidentUpdate, Output},
+    commands::connect,
+    print::{self, cell},
+};
+
+const COLUMNS: [print::Column; 9] = [
+    ("ID", "id"),
+    ("COMMUNE", "commune"),
+    ("NO", "number"),
+    ("SEVERITY", "severity"),
+    ("STATUS", "status"),
+    ("ASSIGNEE", "assignee"),
+    ("DETECTIONS", "detections"),
+    ("UPDATED", "updated"),
+    ("TITLE", "title"),
+];
+
+const SIMILAR_COLUMNS: [print::Column; 8] = [
+    ("ID", "id"),
+    ("COMMUNE", "commune"),
+    ("NO", "number"),
+    ("LIKENESS", "common.likeness"),
+    ("STATUS", "status"),
+    ("VERDICT", "verdict"),
+    ("UPDATED", "updated"),
+    ("TITLE", "title"),
+];
+
+pub(crate) async fn run(global: &Global, args: Incident) -> Result<Exit, Failure> {
+    match args {
+        Incident::List(args) => list(global, args).await,
+        Incident::Show { id, server } => {
+            let client = connect(global, &server).await?;
+            let answer = client.get(&format!("/api/v1/incidents/{id}"), &[]).await?;
+            client.close().await;
+            match global.output {
+                Output::Json => print::json(&answer)?,
+                Output::Table => show::show(&answer)?,
+            }
+            Ok(Exit::Done)
+        }
+        Incident::Similar { id, limit, server } => {
+            let client = connect(global, &server).await?;
+            let query = [("limit", limit.to_string())];
+            let answer = client.get(&format!("/api/v1/incidents/{id}/similar"), &query).await?;
+            client.close().await;
+            print::list(global.output, &answer, &SIMILAR_COLUMNS)?;
+            Ok(Exit::Done)
+        }
+        Incident::Update(args) => update(global, *args).await,
+        Incident::Follow { commune, after, server } => {
+            let client = connect(global, &server).await?;
+            let followed = follow::follow(global.output, &client, commune, after).await;
+            client.close().await;
+            followed
+        }
+    }
+}
+
+async fn list(global: &Global, args: IncidentList) -> Result<Exit, Failure> {
+    let client = connect(global, &args.server).await?;
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.commune.map(|commune| ("commune", commune.to_string())));
+    query.extend(args.severity_min.map(|level| ("severity_min", level.to_string())));
+    for (name, words) in [("status", args.status), ("verdict", args.verdict)] {
+        if !words.is_empty() {
+            query.push((name, words.join(",")));
+        }
+    }
+    for (name, text) in [
+        ("assignee", args.assignee),
+        ("label", args.label),
+        ("q", args.text),
+        ("sort", args.sort),
+        ("cursor", args.cursor),
+    ] {
+        query.extend(text.map(|text| (name, text)));
+    }
+    let answer = client.get("/api/v1/incidents", &query).await?;
+    client.close().await;
+    print::list(global.output, &answer, &COLUMNS)?;
+    Ok(Exit::Done)
+}
+
+async fn update(global: &Global, args: IncidentUpdate) -> Result<Exit, Failure> {
+    let mut change = Map::new();
+    let mut set = |name: &str, value: Value| change.insert(name.to_owned(), value);
+    for (name, value) in [
+        ("status", args.status),
+        ("verdict", args.verdict),
+        ("assignee", args.assign),
+        ("reason", args.reason),
+        ("comment", args.comment),
+    ] {
+        if let Some(value) = value {
+            set(name, value.into());
+        }
+    }
+    if args.unassign {
+        set("assignee", Value::Null);
+    }
+    if let Some(level) = args.severity {
+        set("severity", level.as_str().into());
+    }
+    if args.severity_computed {
+        set("severity", Value::Null);
+    }
+    if !args.labels.is_empty() || args.no_labels {
+        set("labels", args.labels.into());
+    }
+    if args.shared {
+        set("visibility", "shared".into());
+    }
+    let client = connect(global, &args.server).await?;
+    if let [id] = args.ids.as_slice() {
+        let uri = format!("/api/v1/incidents/{id}");
+        let answer = client.send(Method::PATCH, &uri, Value::Object(change)).await?;
+        client.close().await;
+        match global.output {
+            Output::Json => print::json(&answer)?,
+            Output::Table => print::table(&[answer], &COLUMNS)?,
+        }
+        return Ok(Exit::Done);
+    }
+    change.insert("ids".to_owned(), json!(args.ids));
+    let answer = client.send(Method::POST, "/api/v1/incidents/bulk", Value::Object(change)).await?;
+    client.close().await;
+    show_outcomes(global.output, &answer)
+}
+
+/// Those that changed on stdout, and why the others did not on stderr.
+fn show_outcomes(output: Output, answer: &Value) -> Result<Exit, Failure> {
+    let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    match output {
+        Output::Json => print::json(answer)?,
+        Output::Table => {
+            let changed: Vec<Value> =
+                items.iter().filter_map(|item| item.get("incident")).cloned().collect();
+            print::table(&changed, &COLUMNS)?;
+            for item in items.iter().filter(|item| item.get("problem").is_some()) {
+                eprintln!("{}: {}", cell(item, "id"), cell(item, "problem.detail"));
+            }
+        }
+    }
+    let failed = answer.get("failed").and_then(Value::as_u64).unwrap_or_default();
+    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+}

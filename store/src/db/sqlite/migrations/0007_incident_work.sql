@@ -1,0 +1,54 @@
+-- What analysts say about incidents, and what an incident's risk adds up from.
+
+ALTER TABLE incident ADD COLUMN severity_detected INTEGER NOT NULL DEFAULT 0
+    CHECK (severity_detected BETWEEN 0 AND 4);
+ALTER TABLE incident ADD COLUMN severity_override TEXT; -- JSON: reason, by, at
+ALTER TABLE incident ADD COLUMN rules_points INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE incident ADD COLUMN risk_score INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE incident ADD COLUMN assignee TEXT;
+ALTER TABLE incident ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE incident ADD COLUMN acknowledged INTEGER;
+ALTER TABLE incident ADD COLUMN resolved INTEGER;
+ALTER TABLE incident ADD COLUMN closed INTEGER;
+-- When it last changed, but later than every change before it: the order in which changes became
+-- visible.
+ALTER TABLE incident ADD COLUMN change INTEGER NOT NULL DEFAULT 0;
+-- What a list is searched in, in lower case.
+ALTER TABLE incident ADD COLUMN searched TEXT NOT NULL DEFAULT '';
+
+UPDATE incident SET severity_detected = severity, change = seq,
+    acknowledged = CASE status WHEN 'new' THEN NULL ELSE updated END,
+    resolved = CASE WHEN status IN ('resolved', 'closed') THEN updated END,
+    closed = CASE status WHEN 'closed' THEN updated END,
+    searched = lower(title || char(10) || entities || char(10) || tags || char(10)
+        || commune || '-' || number);
+
+CREATE UNIQUE INDEX incident_by_change ON incident (change) WHERE change > 0;
+
+-- Comments that only those who see all communes may read.
+ALTER TABLE timeline ADD COLUMN soc_only INTEGER NOT NULL DEFAULT 0 CHECK (soc_only IN (0, 1));
+
+-- The rules that fired in an incident.
+CREATE TABLE incident_rule (
+    incident   INTEGER NOT NULL REFERENCES incident (seq),
+    commune    TEXT NOT NULL,
+    rule       TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    level      INTEGER NOT NULL CHECK (level BETWEEN 0 AND 4),
+    detections INTEGER NOT NULL,
+    PRIMARY KEY (incident, rule)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX incident_rule_by_rule ON incident_rule (rule, incident, commune);
+
+INSERT INTO incident_rule (incident, commune, rule, name, level, detections)
+SELECT incident, commune, body ->> '$.rule.id', max(body ->> '$.rule.name'),
+    max(CASE body ->> '$.rule.level' WHEN 'low' THEN 1 WHEN 'medium' THEN 2 WHEN 'high' THEN 3
+        WHEN 'critical' THEN 4 ELSE 0 END), count(*)
+FROM detection WHERE incident IS NOT NULL GROUP BY incident, body ->> '$.rule.id';
+
+-- The tactics of what was opened before are not added to: it is as severe as it was.
+UPDATE incident SET rules_points = coalesce((
+    SELECT sum(CASE level WHEN 1 THEN 5 WHEN 2 THEN 20 WHEN 3 THEN 60 WHEN 4 THEN 150 ELSE 0 END)
+    FROM incident_rule WHERE incident = seq), 0);
+UPDATE incident SET risk_score = rules_points;
