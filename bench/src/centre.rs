@@ -17,15 +17,24 @@ pub(crate) struct Centre {
     binary: PathBuf,
     child: Child,
     pub(crate) ingest: String,
+    pub(crate) api: String,
     pub(crate) key: String,
+}
+
+/// A centre that is set up and does not run yet.
+pub(crate) struct Prepared {
+    folder: tempfile::TempDir,
+    binary: PathBuf,
+    ports: (u16, u16),
+    key: String,
 }
 
 /// The feed's commune.
 const COMMUNE: &str = "bench";
 
-impl Centre {
-    /// Makes the folder, adds commune and feed, starts serving, waits until it answers.
-    pub(crate) fn start(
+impl Prepared {
+    /// Makes the folder, adds commune and feed.
+    pub(crate) fn new(
         binary: Option<&Path>,
         format: &str,
         rules: &[PathBuf],
@@ -64,9 +73,20 @@ impl Centre {
         ensure!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
         let added: Value = serde_json::from_slice(&added.stdout)?;
         let key = added["key"].as_str().context("no key")?.to_owned();
+        Ok(Self { folder, binary, ports: (ingest, api), key })
+    }
+
+    /// The file of its database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("data/jacquemart.db")
+    }
+
+    /// Starts serving, waits until it answers.
+    pub(crate) fn start(self) -> anyhow::Result<Centre> {
+        let Self { folder, binary, ports: (ingest, api), key } = self;
         let child = command(&binary, folder.path(), &["serve"]).stdin(Stdio::null()).spawn()?;
-        let ingest = format!("http://127.0.0.1:{ingest}");
-        let mut centre = Self { folder, binary, child, ingest, key };
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let mut centre = Centre { folder, binary, child, ingest: url(ingest), api: url(api), key };
         let until = Instant::now() + Duration::from_secs(60);
         while !centre.socket().exists() || std::net::TcpStream::connect(("127.0.0.1", api)).is_err()
         {
@@ -77,6 +97,17 @@ impl Centre {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(centre)
+    }
+}
+
+impl Centre {
+    /// Sets one up and starts it.
+    pub(crate) fn start(
+        binary: Option<&Path>,
+        format: &str,
+        rules: &[PathBuf],
+    ) -> anyhow::Result<Self> {
+        Prepared::new(binary, format, rules)?.start()
     }
 
     /// The socket on which its API answers as to the operator.

@@ -6,6 +6,7 @@
 mod centre;
 mod end_to_end;
 mod engine;
+mod incidents;
 mod scrape;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ enum Command {
     /// Replay a capture into `jacquemart serve` through its HTTP door, with all rules, and say
     /// what came of it: counts, rates, latencies, memory, disk
     EndToEnd(EndToEnd),
+    /// Raise many detections into incidents, then ask the API for them: how fast they are raised,
+    /// listed, filtered, opened and changed
+    Incidents(Incidents),
     /// Measure the detection engine beside rsigma and sigma-rust, in one interleaved run on
     /// processor time over the shared Windows captures; builds the peers the first time
     Engine(Engine),
@@ -69,9 +73,32 @@ struct EndToEnd {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Incidents {
+    /// How many incidents
+    #[arg(long, default_value_t = 100_000)]
+    incidents: u64,
+    /// How many detections each has
+    #[arg(long, default_value_t = 10)]
+    detections_each: u64,
+    /// How often each question is asked, each time another incident, commune or text
+    #[arg(long, default_value_t = 200)]
+    samples: usize,
+    /// The binary; without it the one built beside this program
+    #[arg(long)]
+    jacquemart: Option<PathBuf>,
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Engine(args) => engine::run(&args.args),
+        Command::Incidents(args) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(incidents::run(args)),
         Command::EndToEnd(args) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?

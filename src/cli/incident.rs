@@ -73,8 +73,7 @@ pub(crate) struct IncidentList {
     /// Only with this text in title, entities, labels, tags or COMMUNE-NUMBER
     #[arg(long)]
     pub(crate) text: Option<String>,
-    /// updated, created, severity, risk_score or last_event, greatest first; smallest first with
-    /// a + before it
+    /// updated, created, severity or risk_score, greatest first; smallest first with a + before it
     #[arg(long, value_name = "ORDER")]
     pub(crate) sort: Option<String>,
     /// At most so many

@@ -190,14 +190,11 @@ pub enum IncidentSort {
     Severity,
     /// Its risk score.
     RiskScore,
-    /// Its latest event.
-    LastEvent,
 }
 
 impl IncidentSort {
     /// All.
-    pub const ALL: [Self; 5] =
-        [Self::Updated, Self::Created, Self::Severity, Self::RiskScore, Self::LastEvent];
+    pub const ALL: [Self; 4] = [Self::Updated, Self::Created, Self::Severity, Self::RiskScore];
 
     /// The word used in URLs and SQL.
     pub const fn as_str(self) -> &'static str {
@@ -206,7 +203,6 @@ impl IncidentSort {
             Self::Created => "created",
             Self::Severity => "severity",
             Self::RiskScore => "risk_score",
-            Self::LastEvent => "last_event",
         }
     }
 }

@@ -137,7 +137,6 @@ pub async fn orders_hold<F: Fixture>() {
             let key = |incident: &Incident| match sort {
                 IncidentSort::Updated => incident.updated.as_nanos(),
                 IncidentSort::Created => incident.created.as_nanos(),
-                IncidentSort::LastEvent => incident.last_event.as_nanos(),
                 IncidentSort::Severity => incident.severity as i64,
                 IncidentSort::RiskScore => incident.risk_score.into(),
             };

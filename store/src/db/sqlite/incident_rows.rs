@@ -40,8 +40,8 @@ pub(super) fn insert(
         .prepare_cached(&format!(
             "INSERT INTO incident (id, commune, number, severity, severity_detected, status,
                  detections, first_event, last_event, created, updated, version, title, tags,
-                 entities, rules_points, risk_score, searched, change)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})"
+                 entities, rules_points, risk_score, change)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})"
         ))?
         .insert(params![
             incident.id.as_bytes(),
@@ -61,9 +61,9 @@ pub(super) fn insert(
             to_json(&incident.entities)?,
             rules_points,
             incident.risk_score,
-            searched(incident),
             incident.updated.as_nanos(),
         ])?;
+    write_text(db, seq, incident)?;
     Ok(seq)
 }
 
@@ -78,7 +78,7 @@ pub(super) fn update(
         "UPDATE incident SET severity = ?, severity_detected = ?, severity_override = ?,
              status = ?, verdict = ?, assignee = ?, labels = ?, detections = ?, first_event = ?,
              last_event = ?, updated = ?, acknowledged = ?, resolved = ?, closed = ?, version = ?,
-             title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?, searched = ?,
+             title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?,
              change = {NEXT_CHANGE}
          WHERE seq = ?"
     ))?
@@ -103,10 +103,19 @@ pub(super) fn update(
         to_json(&incident.entities)?,
         rules_points,
         incident.risk_score,
-        searched(incident),
         incident.updated.as_nanos(),
         seq,
     ])?;
+    write_text(db, seq, incident)
+}
+
+/// Keeps what it is found by, which changes less often than it does.
+fn write_text(db: &Connection, seq: i64, incident: &Incident) -> Result<(), DbError> {
+    db.prepare_cached(
+        "INSERT INTO incident_text (incident, text) VALUES (?, ?)
+         ON CONFLICT DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+    )?
+    .execute(params![seq, searched(incident)])?;
     Ok(())
 }
 

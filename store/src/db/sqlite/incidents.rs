@@ -89,7 +89,6 @@ fn key(incident: &Incident, sort: IncidentSort) -> Timestamp {
     match sort {
         IncidentSort::Updated => incident.updated,
         IncidentSort::Created => incident.created,
-        IncidentSort::LastEvent => incident.last_event,
         IncidentSort::Severity => time(rank(incident.severity)),
         IncidentSort::RiskScore => time(incident.risk_score.into()),
     }
@@ -120,7 +119,7 @@ fn matching(scope: &Scope, query: &IncidentQuery, after: Option<After>) -> Filte
     if let Some(text) = &query.text {
         // Each line is a text of its own.
         let text = if text.contains('\n') { "\n\n".to_owned() } else { text.to_lowercase() };
-        filter.and("instr(searched, ?) > 0", text);
+        filter.and("seq IN (SELECT incident FROM incident_text WHERE contains(text, ?))", text);
     }
     if let Some(since) = query.updated_since {
         filter.and("updated >= ?", since.as_nanos());

@@ -103,7 +103,8 @@ mod tests {
         migrate(&mut db).unwrap();
         let row: (i64, i64, i64, i64, String) = db
             .query_row(
-                "SELECT severity_detected, risk_score, change, closed, searched FROM incident",
+                "SELECT severity_detected, risk_score, change, closed, text
+                 FROM incident JOIN incident_text ON incident = seq",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
             )

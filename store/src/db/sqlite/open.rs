@@ -5,10 +5,12 @@ use std::{
     io,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use memchr::memmem::Finder;
+use rusqlite::{Connection, OpenFlags, functions::FunctionFlags};
 
 use super::super::DbError;
 
@@ -59,7 +61,25 @@ fn connection(path: &Path) -> Result<Connection, DbError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    add_functions(&connection)?;
     Ok(connection)
+}
+
+/// `contains(text, part)`: as `instr(text, part) > 0`, which compares byte by byte, but several
+/// times as fast.
+fn add_functions(connection: &Connection) -> Result<(), DbError> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_DIRECTONLY;
+    connection.create_scalar_function("contains", 2, flags, |call| {
+        // The part is the same for all rows, so what is made of it is kept between them.
+        let part: Arc<Finder<'static>> = call.get_or_create_aux(1, |part| {
+            part.as_bytes().map(|part| Finder::new(part).into_owned())
+        })?;
+        let text = call.get_raw(0).as_bytes().map_err(rusqlite::Error::from)?;
+        Ok(part.find(text).is_some())
+    })?;
+    Ok(())
 }
 
 fn create(path: &Path) -> io::Result<()> {

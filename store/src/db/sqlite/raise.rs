@@ -1,17 +1,19 @@
 //! Detections in, incidents opened or joined.
 
-use event::{Detection, IncidentId, Timestamp};
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use event::{CommuneId, Detection, IncidentId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     super::{
-        DbError, Raised, RaisedKind,
+        DbError, Incident, Raised, RaisedKind,
         grouping::{self, Facts, Link},
         risk,
     },
     incident_rows::{self, Stored},
     incident_rules, incidents,
-    sql::{to_json, unsigned},
+    sql::{signed, time, to_json, unsigned},
 };
 
 /// A detection ready to be stored.
@@ -43,43 +45,133 @@ pub(super) fn raise(
     drafts: &[Draft],
     now: Timestamp,
 ) -> Result<Vec<Raised>, DbError> {
-    drafts.iter().map(|draft| raise_one(db, draft, now)).collect()
+    let mut batch = Batch::default();
+    let raised =
+        drafts.iter().map(|draft| batch.raise(db, draft, now)).collect::<Result<_, _>>()?;
+    batch.write(db)?;
+    Ok(raised)
 }
 
-fn raise_one(db: &Connection, draft: &Draft, now: Timestamp) -> Result<Raised, DbError> {
-    let facts = &draft.facts;
-    let raised = |incident, kind| Raised { detection: facts.id, incident, kind };
-    if let Some(incident) = known(db, facts)? {
-        return Ok(raised(incident, RaisedKind::Known));
-    }
-    if facts.is_silent() {
-        store(db, draft, None, now)?;
-        return Ok(raised(None, RaisedKind::Kept));
-    }
-    let links = facts.links();
-    match first_open(db, facts, &links)? {
-        Some(seq) => {
-            let Stored { mut incident, rules_points, .. } = incidents::by_seq(db, seq)?;
-            let more = incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
-            let rules_points = rules_points.saturating_add(more);
-            let joined = grouping::join(&mut incident, facts, rules_points, now);
-            incident_rows::update(db, seq, &incident, rules_points)?;
-            if let Some(entry) = joined.entry {
-                incidents::note(db, seq, &incident, &entry)?;
+/// The incidents that a batch touches, as they are by now. Each is read and written once,
+/// however many detections join it: a storm costs little more than its detections.
+#[derive(Default)]
+struct Batch {
+    incidents: BTreeMap<i64, Working>,
+    /// Detections stored, by commune.
+    stored: BTreeMap<CommuneId, u64>,
+}
+
+struct Working {
+    incident: Incident,
+    rules_points: u32,
+    /// Whether the database has it otherwise.
+    changed: bool,
+}
+
+impl Batch {
+    fn raise(&mut self, db: &Connection, draft: &Draft, now: Timestamp) -> Result<Raised, DbError> {
+        let facts = &draft.facts;
+        let raised = |incident, kind| Raised { detection: facts.id, incident, kind };
+        if let Some(incident) = known(db, facts)? {
+            return Ok(raised(incident, RaisedKind::Known));
+        }
+        *self.stored.entry(facts.commune.clone()).or_default() += 1;
+        if facts.is_silent() {
+            store(db, draft, None, now)?;
+            return Ok(raised(None, RaisedKind::Kept));
+        }
+        let links = facts.links();
+        match self.first_open(db, facts, &links)? {
+            Some(seq) => {
+                let more = incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
+                let working = self.working(db, seq)?;
+                working.rules_points = working.rules_points.saturating_add(more);
+                working.changed = true;
+                let incident = &mut working.incident;
+                let joined = grouping::join(incident, facts, working.rules_points, now);
+                if let Some(entry) = joined.entry {
+                    incidents::note(db, seq, incident, &entry)?;
+                }
+                link(db, facts, &joined.links, seq)?;
+                store(db, draft, Some(seq), now)?;
+                Ok(raised(Some(incident.id), RaisedKind::Joined))
             }
-            link(db, facts, &joined.links, seq)?;
-            store(db, draft, Some(seq), now)?;
-            Ok(raised(Some(incident.id), RaisedKind::Joined))
+            None => {
+                let (incident, entry) = grouping::open(facts, next_number(db, facts)?, now);
+                let rules_points = risk::points(facts.rule.level);
+                let seq = incident_rows::insert(db, &incident, rules_points)?;
+                incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
+                incidents::note(db, seq, &incident, &entry)?;
+                link(db, facts, &links, seq)?;
+                store(db, draft, Some(seq), now)?;
+                let id = incident.id;
+                self.incidents.insert(seq, Working { incident, rules_points, changed: false });
+                Ok(raised(Some(id), RaisedKind::Opened))
+            }
         }
-        None => {
-            let (incident, entry) = grouping::open(facts, next_number(db, facts)?, now);
-            let seq = incident_rows::insert(db, &incident, risk::points(facts.rule.level))?;
-            incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
-            incidents::note(db, seq, &incident, &entry)?;
-            link(db, facts, &links, seq)?;
-            store(db, draft, Some(seq), now)?;
-            Ok(raised(Some(incident.id), RaisedKind::Opened))
+    }
+
+    fn working(&mut self, db: &Connection, seq: i64) -> Result<&mut Working, DbError> {
+        match self.incidents.entry(seq) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let Stored { incident, rules_points, .. } = incidents::by_seq(db, seq)?;
+                Ok(entry.insert(Working { incident, rules_points, changed: false }))
+            }
         }
+    }
+
+    /// The first opened of the open incidents that the detection may join. Rows count up in the
+    /// order of opening, so it does not depend on clocks.
+    fn first_open(
+        &self,
+        db: &Connection,
+        facts: &Facts,
+        links: &[Link],
+    ) -> Result<Option<i64>, DbError> {
+        let (from, to) = facts.window();
+        let mut statement = db.prepare_cached(
+            "SELECT link.incident, incident.first_event, incident.last_event
+             FROM link JOIN incident ON incident.seq = link.incident
+             WHERE link.commune = ? AND link.kind = ? AND link.name = ? AND link.open = 1
+             ORDER BY link.incident",
+        )?;
+        let mut first: Option<i64> = None;
+        for link in links {
+            let mut rows =
+                statement.query(params![facts.commune.as_str(), link.kind, link.name])?;
+            while let Some(row) = rows.next()? {
+                let seq: i64 = row.get(0)?;
+                if first.is_some_and(|first| first <= seq) {
+                    break;
+                }
+                // Within the batch it may have grown since it was read.
+                let (first_event, last_event) = match self.incidents.get(&seq) {
+                    Some(working) => (working.incident.first_event, working.incident.last_event),
+                    None => (time(row.get(1)?), time(row.get(2)?)),
+                };
+                if last_event >= from && first_event <= to {
+                    first = Some(seq);
+                    break;
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    /// Writes what the database does not have yet.
+    fn write(self, db: &Connection) -> Result<(), DbError> {
+        for (seq, working) in self.incidents.iter().filter(|(_, working)| working.changed) {
+            incident_rows::update(db, *seq, &working.incident, working.rules_points)?;
+        }
+        let mut statement = db.prepare_cached(
+            "INSERT INTO tally (commune, detections) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET detections = detections + excluded.detections",
+        )?;
+        for (commune, count) in self.stored {
+            statement.execute(params![commune.as_str(), signed(count)?])?;
+        }
+        Ok(())
     }
 }
 
@@ -94,38 +186,6 @@ fn known(db: &Connection, facts: &Facts) -> Result<Option<Option<IncidentId>>, D
         .query_row([facts.id.as_bytes()], |row| row.get(0))
         .optional()?;
     Ok(found.map(|incident| incident.map(IncidentId::from_bytes)))
-}
-
-/// The first opened of the open incidents that the detection may join. Rows count up in the
-/// order of opening, so it does not depend on clocks.
-fn first_open(db: &Connection, facts: &Facts, links: &[Link]) -> Result<Option<i64>, DbError> {
-    let (from, to) = facts.window();
-    let mut statement = db.prepare_cached(
-        "SELECT link.incident FROM link JOIN incident ON incident.seq = link.incident
-         WHERE link.commune = ? AND link.kind = ? AND link.name = ? AND link.open = 1
-             AND incident.last_event >= ? AND incident.first_event <= ?
-         ORDER BY link.incident LIMIT 1",
-    )?;
-    let mut first: Option<i64> = None;
-    for link in links {
-        let found = statement
-            .query_row(
-                params![
-                    facts.commune.as_str(),
-                    link.kind,
-                    link.name,
-                    from.as_nanos(),
-                    to.as_nanos()
-                ],
-                |row| row.get(0),
-            )
-            .optional()?;
-        first = match (first, found) {
-            (Some(first), Some(found)) => Some(i64::min(first, found)),
-            (first, found) => first.or(found),
-        };
-    }
-    Ok(first)
 }
 
 fn link(db: &Connection, facts: &Facts, links: &[Link], seq: i64) -> Result<(), DbError> {
@@ -168,10 +228,5 @@ fn store(
         now.as_nanos(),
         draft.body,
     ])?;
-    db.prepare_cached(
-        "INSERT INTO tally (commune, detections) VALUES (?, 1)
-         ON CONFLICT DO UPDATE SET detections = detections + 1",
-    )?
-    .execute([facts.commune.as_str()])?;
     Ok(())
 }

@@ -13,17 +13,30 @@ ALTER TABLE incident ADD COLUMN closed INTEGER;
 -- When it last changed, but later than every change before it: the order in which changes became
 -- visible.
 ALTER TABLE incident ADD COLUMN change INTEGER NOT NULL DEFAULT 0;
--- What a list is searched in, in lower case.
-ALTER TABLE incident ADD COLUMN searched TEXT NOT NULL DEFAULT '';
 
 UPDATE incident SET severity_detected = severity, change = seq,
     acknowledged = CASE status WHEN 'new' THEN NULL ELSE updated END,
     resolved = CASE WHEN status IN ('resolved', 'closed') THEN updated END,
-    closed = CASE status WHEN 'closed' THEN updated END,
-    searched = lower(title || char(10) || entities || char(10) || tags || char(10)
-        || commune || '-' || number);
+    closed = CASE status WHEN 'closed' THEN updated END;
 
 CREATE UNIQUE INDEX incident_by_change ON incident (change) WHERE change > 0;
+
+-- What an incident is found by, in lower case: apart, so that looking through all of it reads
+-- nothing else.
+CREATE TABLE incident_text (
+    incident INTEGER PRIMARY KEY REFERENCES incident (seq),
+    text     TEXT NOT NULL
+) STRICT;
+
+INSERT INTO incident_text SELECT seq, lower(commune || '-' || number || char(10) || title
+    || char(10) || entities || char(10) || tags) FROM incident;
+
+-- For the orders of lists other than by update; each holds what lists filter by most.
+CREATE INDEX incident_by_severity ON incident (severity DESC, id, status, commune, assignee);
+CREATE INDEX incident_by_risk ON incident (risk_score DESC, id, status, commune, severity);
+CREATE INDEX incident_by_creation ON incident (created DESC, id, status, commune, severity);
+CREATE INDEX incident_by_assignee ON incident (assignee, updated DESC, id)
+    WHERE assignee IS NOT NULL;
 
 -- Comments that only those who see all communes may read.
 ALTER TABLE timeline ADD COLUMN soc_only INTEGER NOT NULL DEFAULT 0 CHECK (soc_only IN (0, 1));
