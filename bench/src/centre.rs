@@ -40,7 +40,8 @@ impl Prepared {
         rules: &[PathBuf],
     ) -> anyhow::Result<Self> {
         let binary = match binary {
-            Some(binary) => binary.to_owned(),
+            // It runs in a folder of its own.
+            Some(binary) => std::path::absolute(binary)?,
             None => std::env::current_exe()?.with_file_name("jacquemart"),
         };
         ensure!(

@@ -5,6 +5,7 @@
 //! ([`auth`]) can make one. Deliberately ignored: how events were decoded or matched, and how
 //! answers travel.
 
+pub mod audit;
 pub mod auth;
 pub mod db;
 pub mod hunt;
