@@ -1,5 +1,6 @@
 //! What people type.
 
+mod audit;
 mod feed;
 mod hunt;
 mod incident;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use event::{CommuneId, FeedId, FormatName, IndicatorSourceId, IndicatorType, Level, Tlp};
 use ingest::intel::Shape;
 
+pub(crate) use audit::Audit;
 pub(crate) use feed::Feed;
 pub(crate) use hunt::Hunt;
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
@@ -31,7 +33,7 @@ First steps:
   jacquemart incident list
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 not found or not allowed;
-4 no server or data folder to talk to; 5 the check found something (rules check, test and reload, demo).")]
+4 no server or data folder to talk to; 5 the check found something (rules check, test and reload, audit verify, demo).")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -108,6 +110,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API tokens
     #[command(subcommand)]
     Token(Token),
+    /// List and check the audit trail: who asked for what
+    #[command(subcommand)]
+    Audit(Audit),
     /// Check, test and explain detection rules; see and change what is in force
     #[command(subcommand)]
     Rules(rules::Rules),

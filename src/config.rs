@@ -14,6 +14,7 @@ use ::ingest::{
 };
 use serde::{Deserialize, Serialize};
 
+mod audit;
 mod correlate;
 mod ingest;
 pub(crate) mod kafka;
@@ -24,6 +25,7 @@ mod size;
 mod tls;
 
 pub(crate) use self::ingest::{Ingest, IngestSyslog, Transport};
+use audit::Audit;
 use correlate::Correlate;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use size::ByteSize;
@@ -69,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) pull: pull::Pull,
     pub(crate) index: Index,
     pub(crate) api: Api,
+    pub(crate) audit: Audit,
     pub(crate) log: Log,
 }
 
@@ -91,6 +94,7 @@ impl Default for Config {
             pull: pull::Pull::default(),
             index: Index::default(),
             api: Api::default(),
+            audit: Audit::default(),
             log: Log::default(),
         }
     }

@@ -53,6 +53,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Commune(args) => c::commune::run(&global, args).await,
         Command::Feed(args) => c::feed::run(&global, args).await,
         Command::Token(args) => c::token::run(&global, args).await,
+        Command::Audit(args) => c::audit::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
         Command::Format(args) => c::format::run(&global, args),
         Command::Bus(args) => c::bus::run(&global, &args).await,

@@ -5,12 +5,13 @@ mod splits;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use api::RequestMetrics;
 use axum::{Extension, Router};
 use event::{Decode, FormatName};
 use ingest::{bus::Bus, formats::Formats};
 use store::{
+    audit::Trail,
     auth::{Caller, DataDir},
     db::{self, Database},
     hunt::{Hunt, Hunter, HunterConfig},
@@ -52,6 +53,8 @@ pub(crate) struct Wired {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
     requests: RequestMetrics,
+    trail: Arc<Trail>,
+    audit: api::Audit,
     streams: api::Streams,
     /// Closes the doors.
     pub(crate) doors_stop: CancellationToken,
@@ -73,6 +76,8 @@ impl Wired {
 
         let db =
             db::connect(&config.database_url()).await.context("failed to open the database")?;
+        let trail = Trail::open(config.audit.trail(&config.data_dir)).await;
+        let trail = Arc::new(trail.map_err(|error| anyhow!("failed to {error}"))?);
         let splits = splits::open(config)?;
         let index_config = IndexConfig {
             checkpoint_events_max: config.index.checkpoint_events_max,
@@ -97,7 +102,12 @@ impl Wired {
             .await
             .context("failed to load the rules")?;
         let indicators = open_indicators(config, rules.in_force(), &metrics, is_serving).await?;
-        let health = Arc::new(Health::new(bus.clone(), Arc::clone(&db), Arc::clone(&rules)));
+        let health = Arc::new(Health::new(
+            bus.clone(),
+            Arc::clone(&db),
+            Arc::clone(&trail),
+            Arc::clone(&rules),
+        ));
         Ok(Self {
             data,
             bus,
@@ -112,6 +122,8 @@ impl Wired {
             metrics,
             health,
             requests,
+            audit: api::Audit::new(Arc::clone(&trail)),
+            trail,
             streams: api::Streams::default(),
             doors_stop: CancellationToken::new(),
             metrics_open: config.api.metrics_open,
@@ -145,6 +157,7 @@ impl Wired {
             health: Arc::clone(&self.health) as _,
             metrics: self.metrics.registry.clone(),
             requests: self.requests.clone(),
+            audit: self.audit.clone(),
             streams: self.streams.clone(),
             stopping: self.doors_stop.clone(),
             metrics_open: self.metrics_open,
@@ -161,6 +174,7 @@ impl Wired {
         if let Some(bus) = &self.bus {
             bus.close().await;
         }
+        self.trail.close().await;
         self.db.close().await;
     }
 }

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use axum::{
     RequestPartsExt as _,
-    extract::{RawPathParams, Request},
-    http::HeaderMap,
+    body::Body,
+    extract::RawPathParams,
+    http::{HeaderMap, request::Parts},
 };
 use store::{
     Scope,
@@ -14,7 +15,6 @@ use store::{
 };
 
 use crate::{
-    Api, auth,
     fields::Fields,
     params::Params,
     problem::{Kind, Problem},
@@ -54,12 +54,15 @@ impl Ask {
     }
 }
 
-/// Checks `request` in this order: who asks, whether their role suffices, whether the
+/// Checks a request of `caller` in this order: whether their role suffices, whether the
 /// parameters and then the body's members are known. So a refusal never depends on an object
 /// that the caller may not know of.
-pub(crate) async fn admit(api: &Api, route: &RouteInfo, request: Request) -> Result<Ask, Problem> {
-    let (mut parts, body) = request.into_parts();
-    let caller = auth::caller(api, &parts).await?.ok_or_else(auth::missing)?;
+pub(crate) async fn admit(
+    caller: Caller,
+    route: &RouteInfo,
+    mut parts: Parts,
+    body: Body,
+) -> Result<Ask, Problem> {
     require(route.needs, &caller)?;
     let params = Params::parse(&parts.uri, route.params)?;
     let captured = parts.extract::<RawPathParams>().await;

@@ -33,10 +33,18 @@ pub(crate) async fn caller(api: &Api, parts: &Parts) -> Result<Option<Caller>, P
         Shown::Nothing => {
             Ok(parts.extensions.get::<LocalOperator>().map(|operator| operator.0.clone()))
         }
-        Shown::Unreadable => Err(wrong()),
+        Shown::Unreadable => {
+            api.audit.wrong_token(parts);
+            Err(wrong())
+        }
         Shown::Token(token) => {
             let found = api.db.authenticate(&token, Timestamp::now()).await;
-            found.map_err(Problem::of_db)?.map(Some).ok_or_else(wrong)
+            let Some(caller) = found.map_err(Problem::of_db)? else {
+                api.audit.wrong_token(parts);
+                return Err(wrong());
+            };
+            api.audit.used(&caller, parts).await?;
+            Ok(Some(caller))
         }
     }
 }

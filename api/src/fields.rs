@@ -69,6 +69,11 @@ impl Fields {
         Ok(Self(fields))
     }
 
+    /// All of them as they were sent; `None` where there are none.
+    pub(crate) fn shown(&self) -> Option<Value> {
+        (!self.0.is_empty()).then(|| Value::Object(self.0.clone()))
+    }
+
     /// The value of `name`; `None` where it is missing or null.
     pub(crate) fn optional<T: DeserializeOwned>(
         &mut self,

@@ -6,7 +6,9 @@
 //! through the [`Scope`](store::Scope) of whoever asks. Deliberately ignored: sockets and TLS
 //! (the binary serves the router), how incidents are grouped and events searched (`store`).
 
+mod account;
 mod ask;
+mod audit;
 mod auth;
 mod communes;
 mod events;
@@ -41,6 +43,7 @@ use prometheus::Registry;
 use store::{db::Database, hunt::Hunt};
 use tokio_util::sync::CancellationToken;
 
+pub use account::Audit;
 pub use auth::LocalOperator;
 pub use feed_health::{FeedFailure, FeedHealth, FeedPull, FeedWatch};
 pub use health::{Check, Health};
@@ -77,6 +80,8 @@ pub struct Api {
     pub metrics: Registry,
     /// Where requests are counted; routers of one process share it.
     pub requests: RequestMetrics,
+    /// Where it is written down who asked for what; routers of one process share it.
+    pub audit: Audit,
     /// Who follows incidents; routers of one process share it.
     pub streams: Streams,
     /// Ends the streams, so that a server that stops is not held up by them.

@@ -13,8 +13,10 @@ use serde::Serialize;
 
 use crate::{
     App,
+    account::Account,
     ask::{Ask, admit},
-    communes, events, feeds, health, incident_change, incidents, indicators, me, metrics, policy,
+    audit, auth, communes, events, feeds, health, incident_change, incidents, indicators, me,
+    metrics, policy,
     problem::Problem,
     rules, status, stream, tokens,
 };
@@ -48,6 +50,8 @@ pub struct RouteInfo {
     pub params: &'static [&'static str],
     /// The members of the JSON object that it takes; `None` where it takes no body.
     pub body: Option<&'static [&'static str]>,
+    /// What the audit trail calls it; `None` where it is not worth an entry.
+    pub audit: Option<&'static str>,
 }
 
 type Answer = Result<Response, Problem>;
@@ -71,7 +75,8 @@ impl Route {
         F: Fn(App, Request) -> A + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        let info = RouteInfo { method: Method::GET, path, needs, params: &[], body: None };
+        let info =
+            RouteInfo { method: Method::GET, path, needs, params: &[], body: None, audit: None };
         let handler = Handler::Public(Box::new(move |app, request| handler(app, request).boxed()));
         Self { info, handler }
     }
@@ -81,7 +86,7 @@ impl Route {
         F: Fn(App, Ask) -> A + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        let info = RouteInfo { method, path, needs, params: &[], body: None };
+        let info = RouteInfo { method, path, needs, params: &[], body: None, audit: None };
         let handler = Handler::Admitted(Box::new(move |app, ask| handler(app, ask).boxed()));
         Self { info, handler }
     }
@@ -93,6 +98,11 @@ impl Route {
 
     fn body(mut self, members: &'static [&'static str]) -> Self {
         self.info.body = Some(members);
+        self
+    }
+
+    fn audited(mut self, action: &'static str) -> Self {
+        self.info.audit = Some(action);
         self
     }
 
@@ -117,8 +127,22 @@ impl Route {
         match &self.handler {
             Handler::Public(handler) => handler(app, request).await,
             Handler::Admitted(handler) => {
-                let ask = admit(&app, &self.info, request).await?;
-                handler(app, ask).await
+                let (parts, body) = request.into_parts();
+                let caller = auth::caller(&app, &parts).await?.ok_or_else(auth::missing)?;
+                let account = Account::of(&app.audit, &self.info, &caller, &parts);
+                let admitted = admit(caller, &self.info, parts, body).await;
+                let Some(mut account) = account else { return handler(app, admitted?).await };
+                let answer = match admitted {
+                    Ok(ask) => {
+                        account.asked(&ask).await?;
+                        handler(app, ask).await
+                    }
+                    Err(problem) => Err(problem),
+                };
+                account
+                    .done(answer.as_ref().map_or_else(Problem::status, Response::status))
+                    .await?;
+                answer
             }
         }
     }
@@ -152,54 +176,79 @@ pub(crate) fn table() -> Vec<Route> {
             "limit",
         ]),
         Route::new(Method::GET, "/api/v1/incidents/stream", Reader, stream::incidents)
-            .params(&["commune", "last_event_id"]),
+            .params(&["commune", "last_event_id"])
+            .audited("incident.stream"),
         Route::new(Method::POST, "/api/v1/incidents/bulk", Analyst, incident_change::bulk)
-            .body(incident_change::BULK_MEMBERS),
-        Route::new(Method::GET, "/api/v1/incidents/{id}", Reader, incidents::get),
+            .body(incident_change::BULK_MEMBERS)
+            .audited("incident.change"),
+        Route::new(Method::GET, "/api/v1/incidents/{id}", Reader, incidents::get)
+            .audited("incident.read"),
         Route::new(Method::PATCH, "/api/v1/incidents/{id}", Analyst, incident_change::change)
-            .body(incident_change::MEMBERS),
+            .body(incident_change::MEMBERS)
+            .audited("incident.change"),
         Route::new(Method::GET, "/api/v1/incidents/{id}/similar", Reader, incident_change::similar)
             .params(&["limit"]),
         Route::new(Method::GET, "/api/v1/incidents/{id}/detections", Reader, incidents::detections)
-            .params(&["cursor", "limit"]),
+            .params(&["cursor", "limit"])
+            .audited("incident.read"),
         Route::new(Method::GET, "/api/v1/incidents/{id}/events", Reader, incidents::events)
-            .params(&["cursor", "limit"]),
+            .params(&["cursor", "limit"])
+            .audited("event.read"),
         Route::new(Method::GET, "/api/v1/events", Reader, events::list)
-            .params(&["q", "from", "to", "since", "commune", "cursor", "limit"]),
+            .params(&["q", "from", "to", "since", "commune", "cursor", "limit"])
+            .audited("event.hunt"),
         Route::new(Method::GET, "/api/v1/events/statistics", Reader, events::statistics)
-            .params(&["q", "from", "to", "since", "commune", "field", "top", "interval"]),
-        Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get),
+            .params(&["q", "from", "to", "since", "commune", "field", "top", "interval"])
+            .audited("event.count"),
+        Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get).audited("event.read"),
         Route::new(Method::GET, "/api/v1/indicators", Reader, indicators::list)
             .params(&["value", "source", "cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/indicators/sources", Reader, indicators::sources),
         Route::new(Method::GET, "/api/v1/rules", Reader, rules::list).params(&["at"]),
         Route::new(Method::GET, "/api/v1/rules/status", AllCommunes, rules::status),
-        Route::new(Method::POST, "/api/v1/rules/reload", Admin, rules::reload).body(&[]),
+        Route::new(Method::POST, "/api/v1/rules/reload", Admin, rules::reload)
+            .body(&[])
+            .audited("rule.reload"),
         Route::new(Method::GET, "/api/v1/rules/{id}", Reader, rules::get),
         Route::new(Method::GET, "/api/v1/rules/{id}/versions", Reader, rules::versions),
-        Route::new(Method::DELETE, "/api/v1/rule-exceptions/{id}", Analyst, policy::unexcept),
+        Route::new(Method::DELETE, "/api/v1/rule-exceptions/{id}", Analyst, policy::unexcept)
+            .audited("rule.unexcept"),
         Route::new(Method::GET, "/api/v1/communes", Reader, communes::list),
-        Route::new(Method::POST, "/api/v1/communes", Admin, communes::add).body(&["id", "name"]),
+        Route::new(Method::POST, "/api/v1/communes", Admin, communes::add)
+            .body(&["id", "name"])
+            .audited("commune.add"),
         Route::new(Method::GET, "/api/v1/communes/{id}", Reader, communes::get),
         Route::new(Method::PUT, "/api/v1/communes/{id}/quota", Admin, communes::set_quota)
-            .body(&["records_per_s", "bytes_per_s"]),
+            .body(&["records_per_s", "bytes_per_s"])
+            .audited("commune.quota"),
         Route::new(Method::GET, "/api/v1/communes/{id}/rules", Reader, policy::get).params(&["at"]),
         Route::new(Method::POST, "/api/v1/communes/{id}/rules/choices", Analyst, policy::choose)
-            .body(&["select", "state", "level", "reason"]),
+            .body(&["select", "state", "level", "reason"])
+            .audited("rule.choose"),
         Route::new(Method::POST, "/api/v1/communes/{id}/rules/exceptions", Analyst, policy::except)
-            .body(&["filter", "owner", "reason", "expires"]),
+            .body(&["filter", "owner", "reason", "expires"])
+            .audited("rule.except"),
         Route::new(Method::GET, "/api/v1/feeds", Reader, feeds::list).params(&["commune"]),
         Route::new(Method::POST, "/api/v1/feeds", Admin, feeds::add)
-            .body(&["id", "commune", "format", "name"]),
+            .body(&["id", "commune", "format", "name"])
+            .audited("feed.add"),
         Route::new(Method::GET, "/api/v1/feeds/{id}", Reader, feeds::get),
-        Route::new(Method::GET, "/api/v1/feeds/{id}/health", Reader, feeds::health),
+        Route::new(Method::GET, "/api/v1/feeds/{id}/health", Reader, feeds::health)
+            .audited("feed.health"),
         Route::new(Method::PUT, "/api/v1/feeds/{id}/quota", Admin, feeds::set_quota)
-            .body(&["records_per_s", "bytes_per_s"]),
+            .body(&["records_per_s", "bytes_per_s"])
+            .audited("feed.quota"),
         Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate)
-            .body(&["overlap_s"]),
-        Route::new(Method::GET, "/api/v1/tokens", Admin, tokens::list),
+            .body(&["overlap_s"])
+            .audited("feed.rotate"),
+        Route::new(Method::GET, "/api/v1/audit", AllCommunes, audit::list)
+            .params(&["from", "to", "by", "action", "object", "cursor", "limit"])
+            .audited("audit.read"),
+        Route::new(Method::GET, "/api/v1/tokens", Admin, tokens::list).audited("token.list"),
         Route::new(Method::POST, "/api/v1/tokens", Admin, tokens::add)
-            .body(&["name", "role", "communes", "expires"]),
-        Route::new(Method::DELETE, "/api/v1/tokens/{name}", Admin, tokens::revoke),
+            .body(&["name", "role", "communes", "expires"])
+            .audited("token.add"),
+        Route::new(Method::DELETE, "/api/v1/tokens/{name}", Admin, tokens::revoke)
+            .audited("token.revoke"),
     ]
 }

@@ -46,6 +46,10 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
+/// The id of the request that it came with.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// What requests of one router share.
 #[derive(Clone)]
 pub(crate) struct Around {
@@ -85,11 +89,13 @@ impl RequestIds {
 /// Answers a request whatever its handler does, and notes how it went.
 pub(crate) async fn surround(
     State(around): State<Around>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
     let id = around.ids.of(request.headers());
+    let shown_id = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(RequestId(shown_id.clone()));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map(MatchedPath::as_str);
@@ -101,7 +107,6 @@ pub(crate) async fn surround(
 
     let (status, took) = (response.status().as_u16(), started.elapsed());
     around.metrics.count(&method, route, status, took);
-    let shown_id = id.to_str().unwrap_or_default();
     let took_ms = took.as_millis();
     match response.extensions().get::<Cause>() {
         Some(Cause(cause)) => {

@@ -59,6 +59,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/rules/status",
         "/api/v1/communes",
         "/api/v1/tokens",
+        "/api/v1/audit",
         "/api/v1/indicators/sources",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod audit;
 pub(crate) mod bus;
 pub(crate) mod collect;
 pub(crate) mod commune;

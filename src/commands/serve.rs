@@ -18,9 +18,11 @@ use crate::{
 pub(crate) async fn run(global: &Global) -> Result<Exit, Failure> {
     let config = load_config(global)?;
     start_log(&config)?;
+    // Listened to from the beginning: one that comes while the parts are opened ends them in
+    // order, too.
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen to signals")?;
     let wired = Wired::open(&config, OpenMode::Serve).await?;
     let server = Server::start(&config, wired).await?;
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen to signals")?;
     let failed = tokio::select! {
         _ = tokio::signal::ctrl_c() => false,
         _ = terminate.recv() => false,

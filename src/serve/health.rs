@@ -8,7 +8,7 @@ use std::{
 use api::Check;
 use async_trait::async_trait;
 use ingest::bus::Bus;
-use store::db::Database;
+use store::{audit::Trail, db::Database};
 
 use crate::rules::Keeper;
 
@@ -16,6 +16,7 @@ use crate::rules::Keeper;
 pub(crate) struct Health {
     bus: Option<Arc<dyn Bus>>,
     db: Arc<dyn Database>,
+    trail: Arc<Trail>,
     rules: Arc<Keeper>,
     ended: Mutex<Vec<(&'static str, String)>>,
     /// What does not work now and is tried again.
@@ -26,9 +27,10 @@ impl Health {
     pub(crate) fn new(
         bus: Option<Arc<dyn Bus>>,
         db: Arc<dyn Database>,
+        trail: Arc<Trail>,
         rules: Arc<Keeper>,
     ) -> Self {
-        Self { bus, db, rules, ended: Mutex::default(), troubles: Mutex::default() }
+        Self { bus, db, trail, rules, ended: Mutex::default(), troubles: Mutex::default() }
     }
 
     /// Notes what does not work in `part`, or that all does again.
@@ -59,6 +61,12 @@ impl api::Health for Health {
             name: "database".to_owned(),
             ok: database.is_ok(),
             detail: database.err().map_or_else(|| "answers".to_owned(), |error| error.to_string()),
+        });
+        let trail = self.trail.trouble();
+        checks.push(Check {
+            name: "audit trail".to_owned(),
+            ok: trail.is_none(),
+            detail: trail.unwrap_or_else(|| "can be written".to_owned()),
         });
         if let Some(bus) = &self.bus {
             let status = bus.status().await;

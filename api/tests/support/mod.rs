@@ -27,6 +27,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 use store::{
     Scope,
+    audit::{Trail, TrailConfig},
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
     db::{self, NewException, Position, SharedDatabase},
     hunt::{
@@ -309,6 +310,7 @@ pub(crate) struct Centre {
     pub(crate) db: SharedDatabase,
     pub(crate) hunt: Arc<ListHunt>,
     pub(crate) health: Arc<Part>,
+    pub(crate) trail: Arc<Trail>,
     pub(crate) feeds_changed: Arc<AtomicUsize>,
     pub(crate) dijon: Whose,
     pub(crate) talant: Whose,
@@ -430,6 +432,8 @@ impl Centre {
         let db = db::connect(&url).await.unwrap();
         let (hunt, health) = (Arc::<ListHunt>::default(), Arc::<Part>::default());
         let feeds_changed = Arc::new(AtomicUsize::new(0));
+        let trail = Trail::open(TrailConfig::in_folder(&dir.path().join("audit"))).await;
+        let trail = Arc::new(trail.unwrap());
         let metrics = Registry::new_custom(Some("jacquemart".to_owned()), None).unwrap();
         let changed = Arc::clone(&feeds_changed);
         let api = Api {
@@ -445,6 +449,7 @@ impl Centre {
             health: Arc::clone(&health) as _,
             requests: RequestMetrics::register(&metrics).unwrap(),
             metrics,
+            audit: api::Audit::new(Arc::clone(&trail)),
             streams: api::Streams::default(),
             stopping: CancellationToken::new(),
             metrics_open: false,
@@ -465,6 +470,7 @@ impl Centre {
             db,
             hunt,
             health,
+            trail,
             feeds_changed,
             dijon,
             talant,
@@ -484,6 +490,12 @@ impl Centre {
         let position = Position { bus: BUS, partition: 0, next: offset + 1 };
         let raised = self.db.raise(&[detection], position, Timestamp::now()).await.unwrap();
         raised[0].incident.unwrap()
+    }
+
+    /// The audit trail's records, the latest first.
+    pub(crate) fn audited(&self) -> Vec<store::audit::Record> {
+        let query = store::audit::AuditQuery { limit: 10_000, ..Default::default() };
+        store::audit::read(self.trail.folder(), &query).unwrap()
     }
 
     pub(crate) async fn get(&self, token: &str, uri: &str) -> Answer {

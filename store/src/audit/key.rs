@@ -1,11 +1,6 @@
 //! The key that seals are signed with.
 
-use std::{
-    fs::File,
-    io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use ring::{
     rand::SystemRandom,
@@ -22,6 +17,11 @@ impl PublicKey {
     /// Reads 64 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         line::unhex(text.trim())?.try_into().ok().map(Self)
+    }
+
+    /// The public half of the key in the file at `path`.
+    pub fn of_key_file(path: &Path) -> Result<Self, AuditError> {
+        Ok(SigningKey::read(path)?.public())
     }
 
     /// Whether `signature` is one of the key over `message`.
@@ -42,30 +42,26 @@ pub(super) struct SigningKey(Ed25519KeyPair);
 impl SigningKey {
     /// The key in the file at `path`, for its owner alone; drawn where the file is missing.
     pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
-        let wrong = |reason: String| AuditError::Key { path: path.to_owned(), reason };
-        let mut document = Vec::new();
-        match File::open(path) {
-            Ok(mut file) => {
-                file.read_to_end(&mut document).map_err(|error| AuditError::io(path, error))?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let drawn = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-                    .map_err(|_| wrong("no random bits could be had".to_owned()))?;
-                document.extend_from_slice(drawn.as_ref());
-                let mut file = File::options()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(path)
-                    .map_err(|error| AuditError::io(path, error))?;
-                file.write_all(&document)
-                    .and_then(|()| file.sync_all())
-                    .map_err(|error| AuditError::io(path, error))?;
-            }
-            Err(error) => return Err(AuditError::io(path, error)),
+        if !path.exists() {
+            let drawn = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+                .map_err(|_| wrong(path, "no random bits could be had"))?;
+            let mut file = File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(|error| AuditError::io(path, error))?;
+            file.write_all(drawn.as_ref())
+                .and_then(|()| file.sync_all())
+                .map_err(|error| AuditError::io(path, error))?;
         }
+        Self::read(path)
+    }
+
+    fn read(path: &Path) -> Result<Self, AuditError> {
+        let document = std::fs::read(path).map_err(|error| AuditError::io(path, error))?;
         let pair = Ed25519KeyPair::from_pkcs8(&document)
-            .map_err(|_| wrong("it is no Ed25519 key in PKCS#8".to_owned()))?;
+            .map_err(|_| wrong(path, "it is no Ed25519 key in PKCS#8"))?;
         Ok(Self(pair))
     }
 
@@ -78,4 +74,8 @@ impl SigningKey {
         bytes.copy_from_slice(self.0.public_key().as_ref());
         PublicKey(bytes)
     }
+}
+
+fn wrong(path: &Path, reason: &str) -> AuditError {
+    AuditError::Key { path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex as StdMutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -64,6 +65,8 @@ pub struct Trail {
     public_key: PublicKey,
     sender: mpsc::Sender<Message>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Why the last write failed.
+    trouble: Arc<StdMutex<Option<String>>>,
 }
 
 impl Trail {
@@ -74,8 +77,9 @@ impl Trail {
         let writer = blocking(move || Writer::open(config)).await?;
         let public_key = writer.key.public();
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let task = tokio::spawn(run(writer, receiver));
-        Ok(Self { folder, public_key, sender, writer: Mutex::new(Some(task)) })
+        let trouble = Arc::default();
+        let task = tokio::spawn(run(writer, receiver, Arc::clone(&trouble)));
+        Ok(Self { folder, public_key, sender, writer: Mutex::new(Some(task)), trouble })
     }
 
     /// Writes an entry; durable when this returns its number.
@@ -84,6 +88,11 @@ impl Trail {
         let message = Message::Append(Box::new(entry), reply);
         self.sender.send(message).await.map_err(|_| AuditError::Closed)?;
         written.await.map_err(|_| AuditError::Closed)?
+    }
+
+    /// Why the last write failed; `None` where it did not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where its files are.
@@ -107,7 +116,11 @@ impl Trail {
     }
 }
 
-async fn run(mut writer: Writer, mut receiver: mpsc::Receiver<Message>) {
+async fn run(
+    mut writer: Writer,
+    mut receiver: mpsc::Receiver<Message>,
+    trouble: Arc<StdMutex<Option<String>>>,
+) {
     let mut open = true;
     while open {
         let first = tokio::select! {
@@ -138,6 +151,8 @@ async fn run(mut writer: Writer, mut receiver: mpsc::Receiver<Message>) {
         .await;
         let Ok((back, result)) = done else { return };
         writer = back;
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            result.as_ref().err().map(ToString::to_string);
         if let Err(error) = &result {
             tracing::error!(%error, "failed to write to the audit trail");
             if replies.is_empty() {

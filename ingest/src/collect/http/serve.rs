@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
+use http_body_util::BodyExt as _;
 use hyper::{
     Request,
     body::Incoming,
@@ -60,6 +61,7 @@ pub async fn serve(
     let closing = cancel.clone();
     listen(listener, connections_max, close_time_max, cancel, move |stream, peer| {
         let (router, tls, closing) = (router.clone(), tls.clone(), closing.clone());
+        let answers = Answers { router, peer };
         async move {
             // Answers are small and whole: waiting for more to send only delays them.
             if let Err(error) = stream.set_nodelay(true) {
@@ -68,7 +70,7 @@ pub async fn serve(
             match tls {
                 None => {
                     if let Some(protocol) = protocol_of(&stream, header_time_max, &closing).await {
-                        connection(stream, protocol, router, header_time_max, closing).await;
+                        connection(stream, protocol, answers, header_time_max, closing).await;
                     }
                 }
                 Some(tls) => {
@@ -77,7 +79,7 @@ pub async fn serve(
                             Some(b"h2") => Protocol::Http2,
                             _ => Protocol::Http1,
                         };
-                        connection(stream, protocol, router, header_time_max, closing).await;
+                        connection(stream, protocol, answers, header_time_max, closing).await;
                     }
                 }
             }
@@ -140,13 +142,13 @@ async fn protocol_of(
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     protocol: Protocol,
-    router: Router,
+    answers: Answers,
     header_time_max: Duration,
     cancel: CancellationToken,
 ) {
     let ended = match protocol {
-        Protocol::Http1 => http1_connection(stream, router, header_time_max, cancel).await,
-        Protocol::Http2 => http2_connection(stream, router, header_time_max, cancel).await,
+        Protocol::Http1 => http1_connection(stream, answers, header_time_max, cancel).await,
+        Protocol::Http2 => http2_connection(stream, answers, header_time_max, cancel).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "an HTTP connection broke off");
@@ -155,13 +157,13 @@ async fn connection(
 
 async fn http1_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    answers: Answers,
     header_time_max: Duration,
     cancel: CancellationToken,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, request).await) }
+        let answers = answers.clone();
+        async move { Ok::<_, Infallible>(answers.to(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -182,17 +184,23 @@ async fn http1_connection(
 /// ended, as one of HTTP/1 is.
 async fn http2_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    answers: Answers,
     idle_max: Duration,
     cancel: CancellationToken,
 ) -> hyper::Result<()> {
     let asked = Arc::new(Asked::default());
     let seen = Arc::clone(&asked);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, turn) = (router.clone(), seen.begin());
+        let (answers, turn) = (answers.clone(), seen.begin());
         async move {
-            let answer = answer(router, request).await;
-            drop(turn);
+            let answer = answers.to(request).await;
+            // It lasts as long as its body does, which may go on.
+            let answer = answer.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _lasts = &turn;
+                    frame
+                }))
+            });
             Ok::<_, Infallible>(answer)
         }
     });
@@ -256,9 +264,21 @@ impl Drop for Turn {
     }
 }
 
-async fn answer(router: Router, request: Request<Incoming>) -> Response {
-    match router.oneshot(request.map(Body::new)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
+/// What answers on one connection.
+#[derive(Clone)]
+struct Answers {
+    router: Router,
+    peer: SocketAddr,
+}
+
+impl Answers {
+    async fn to(self, request: Request<Incoming>) -> Response {
+        let mut request = request.map(Body::new);
+        // Handlers may want to know who is at the other end.
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        match self.router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 }
