@@ -1,6 +1,7 @@
 //! What people type.
 
 mod audit;
+mod events;
 mod feed;
 mod hunt;
 mod incident;
@@ -13,6 +14,7 @@ use event::{CommuneId, FeedId, FormatName, IndicatorSourceId, IndicatorType, Lev
 use ingest::intel::Shape;
 
 pub(crate) use audit::Audit;
+pub(crate) use events::Event;
 pub(crate) use feed::Feed;
 pub(crate) use hunt::Hunt;
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     Decode(Decode),
     /// Search events
     Hunt(Hunt),
+    /// Show an event, and what else happened on its device
+    #[command(subcommand)]
+    Event(Event),
     /// List, show and work incidents
     #[command(subcommand)]
     Incident(Incident),

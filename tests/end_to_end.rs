@@ -136,6 +136,14 @@ fn from_a_posted_event_to_an_incident_that_its_commune_alone_sees() {
             .any(|m| m["value"].as_str().unwrap().contains("MiniDump")),
         "{whole}"
     );
+    // What else happened on its device, and not what happened on another.
+    let event = detection["event_id"].as_str().unwrap();
+    let around = centre.run(&["event", "around", event, "--window", "48h", "-o", "json"]);
+    assert_eq!(around.status.code(), Some(2), "a window has a bound: {around:?}");
+    let around = centre.run(&["event", "around", event, "-o", "json"]);
+    let around = String::from_utf8(around.stdout).unwrap();
+    assert!(around.contains("MiniDump") && !around.contains("pc-1"), "{around}");
+    assert_eq!(centre.json(&["event", "show", event])["host"]["name"], "pc-7");
     let (foreign, foreign_body) = get(&url, &talant);
     let (absent, absent_body) =
         get(&url.replace(id, "00000000-0000-8000-8000-000000000000"), &talant);

@@ -7,6 +7,7 @@
 //! (the binary serves the router), how incidents are grouped and events searched (`store`).
 
 mod account;
+mod around;
 mod ask;
 mod audit;
 mod auth;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     App,
     account::Account,
+    around,
     ask::{Ask, admit},
     audit, auth, communes, events, feeds, health, incident_change, incidents, indicators, me,
     metrics, policy,
@@ -201,6 +202,9 @@ pub(crate) fn table() -> Vec<Route> {
             .params(&["q", "from", "to", "since", "commune", "field", "top", "interval"])
             .audited("event.count"),
         Route::new(Method::GET, "/api/v1/events/{id}", Reader, events::get).audited("event.read"),
+        Route::new(Method::GET, "/api/v1/events/{id}/around", Reader, around::list)
+            .params(&["window", "cursor", "limit"])
+            .audited("event.around"),
         Route::new(Method::GET, "/api/v1/indicators", Reader, indicators::list)
             .params(&["value", "source", "cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/indicators/sources", Reader, indicators::sources),

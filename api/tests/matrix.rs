@@ -102,14 +102,16 @@ fn cases(centre: &Centre) -> Vec<Case> {
         let id = incident(of);
         target(BULK, Some(json!({"ids": [id], "comment": "seen", "labels": [of]})), id)
     });
-    add(Method::GET, "/api/v1/events/{id}", &|of| {
-        let id = match of {
-            "dijon" => centre.dijon.events[0].id().to_string(),
-            "talant" => centre.talant.events[0].id().to_string(),
-            _ => NOBODYS.to_owned(),
-        };
-        target(format!("/api/v1/events/{id}"), None, id)
-    });
+    for path in ["/api/v1/events/{id}", "/api/v1/events/{id}/around"] {
+        add(Method::GET, path, &|of| {
+            let id = match of {
+                "dijon" => centre.dijon.events[0].id().to_string(),
+                "talant" => centre.talant.events[0].id().to_string(),
+                _ => NOBODYS.to_owned(),
+            };
+            target(path.replace("{id}", &id), None, id)
+        });
+    }
     add(Method::GET, "/api/v1/rules/{id}", &|of| {
         // Rules belong to nobody; the foreign one is another that does not exist.
         let id = if of == "dijon" { "rule-1".to_owned() } else { format!("no-{of}") };

@@ -230,6 +230,21 @@ async fn many_are_changed_each_by_itself() {
 }
 
 #[tokio::test]
+async fn what_surrounds_an_event_is_of_its_device_and_commune() {
+    let centre = Centre::new().await;
+    let id = centre.dijon.events[2].id();
+    let around = format!("/api/v1/events/{id}/around");
+    let found = centre.get(&centre.tokens.soc, &format!("{around}?window=90s")).await.json();
+    assert_eq!(found["query"], "host.name:\"dijon-host\"");
+    assert_eq!(found["device"], json!({"field": "host.name", "value": "dijon-host"}));
+    for bad in ["window=0s", "window=25h", "window=5", "limit=0"] {
+        let field = bad.split('=').next().unwrap();
+        let answer = centre.get(&centre.tokens.soc, &format!("{around}?{bad}")).await;
+        assert_eq!(answer.problem(400)["field"], field);
+    }
+}
+
+#[tokio::test]
 async fn lists_are_filtered_and_paged() {
     let centre = Centre::new().await;
     let mut all: BTreeSet<String> =

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod detect;
+pub(crate) mod events;
 pub(crate) mod feed;
 mod feed_health;
 pub(crate) mod feed_snippet;

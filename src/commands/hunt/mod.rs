@@ -95,6 +95,20 @@ async fn list(
     }
 }
 
+/// Prints one page of events.
+pub(crate) fn print_page(output: Output, answer: &Value) -> std::io::Result<()> {
+    let mut shape = if output == Output::Json { Shape::Json } else { Shape::Lines };
+    let events = answer.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    shape.print(events)?;
+    warn(answer);
+    let (listed, total) = (events.len(), cell(answer, "total"));
+    match answer.get("next_cursor").and_then(Value::as_str) {
+        Some(next) => eprintln!("{listed} of {total} events; the next: --cursor {}", safe(next)),
+        None => eprintln!("{listed} events, the last of {total}"),
+    }
+    Ok(())
+}
+
 /// How events are written.
 enum Shape {
     /// One line each, for people.
