@@ -5,6 +5,7 @@ mod events;
 mod feed;
 mod hunt;
 mod incident;
+mod notify;
 pub(crate) mod rules;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use events::Event;
 pub(crate) use feed::Feed;
 pub(crate) use hunt::Hunt;
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
+pub(crate) use notify::Notify;
 
 use crate::config::ByteSize;
 
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// List and check the audit trail: who asked for what
     #[command(subcommand)]
     Audit(Audit),
+    /// See what was told to whom of incidents; test webhooks
+    #[command(subcommand)]
+    Notify(Notify),
     /// Check, test and explain detection rules; see and change what is in force
     #[command(subcommand)]
     Rules(rules::Rules),

@@ -19,6 +19,7 @@ mod correlate;
 mod ingest;
 pub(crate) mod kafka;
 mod log;
+mod notify;
 pub(crate) mod pull;
 mod s3;
 mod size;
@@ -28,6 +29,7 @@ pub(crate) use self::ingest::{Ingest, IngestSyslog, Transport};
 use audit::Audit;
 use correlate::Correlate;
 pub(crate) use log::{Log, LogFormat};
+pub(crate) use notify::Webhook;
 pub(crate) use size::ByteSize;
 pub(crate) use tls::Tls;
 
@@ -72,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) index: Index,
     pub(crate) api: Api,
     pub(crate) audit: Audit,
+    pub(crate) notify: notify::Notify,
     pub(crate) log: Log,
 }
 
@@ -95,6 +98,7 @@ impl Default for Config {
             index: Index::default(),
             api: Api::default(),
             audit: Audit::default(),
+            notify: notify::Notify::default(),
             log: Log::default(),
         }
     }
@@ -303,6 +307,9 @@ impl Config {
             return refuse(&place, reason);
         }
         if let Err((place, reason)) = self.pull.check() {
+            return refuse(&place, reason);
+        }
+        if let Err((place, reason)) = self.notify.check() {
             return refuse(&place, reason);
         }
         let secured = [("api.tls", &self.api.tls), ("ingest.http.tls", &self.ingest.http.tls)];

@@ -7,6 +7,7 @@ mod config;
 mod failure;
 mod indicators;
 mod metrics;
+mod notify;
 mod print;
 mod pull;
 mod rules;
@@ -55,6 +56,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Feed(args) => c::feed::run(&global, args).await,
         Command::Token(args) => c::token::run(&global, args).await,
         Command::Audit(args) => c::audit::run(&global, args).await,
+        Command::Notify(args) => c::notify::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
         Command::Format(args) => c::format::run(&global, args),
         Command::Bus(args) => c::bus::run(&global, &args).await,

@@ -23,6 +23,7 @@ mod indicators;
 mod me;
 mod metrics;
 mod nearest;
+mod notices;
 mod page;
 mod params;
 mod policy;

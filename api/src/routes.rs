@@ -17,7 +17,7 @@ use crate::{
     around,
     ask::{Ask, admit},
     audit, auth, communes, events, feeds, health, incident_change, incidents, indicators, me,
-    metrics, policy,
+    metrics, notices, policy,
     problem::Problem,
     rules, status, stream, tokens,
 };
@@ -245,6 +245,11 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate)
             .body(&["overlap_s"])
             .audited("feed.rotate"),
+        Route::new(Method::GET, "/api/v1/notices", Reader, notices::list)
+            .params(&["state", "cursor", "limit"]),
+        Route::new(Method::POST, "/api/v1/notices/{id}/retry", Analyst, notices::retry)
+            .body(&[])
+            .audited("notice.retry"),
         Route::new(Method::GET, "/api/v1/audit", AllCommunes, audit::list)
             .params(&["from", "to", "by", "action", "object", "cursor", "limit"])
             .audited("audit.read"),

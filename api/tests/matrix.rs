@@ -60,6 +60,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/communes",
         "/api/v1/tokens",
         "/api/v1/audit",
+        "/api/v1/notices",
         "/api/v1/indicators/sources",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));
@@ -131,6 +132,15 @@ fn cases(centre: &Centre) -> Vec<Case> {
             _ => "0".repeat(centre.dijon.exception.len()),
         };
         target(format!("/api/v1/rule-exceptions/{id}"), None, id)
+    });
+    add(Method::POST, "/api/v1/notices/{id}/retry", &|of| {
+        let id = match of {
+            "dijon" => centre.dijon.notice,
+            "talant" => centre.talant.notice,
+            _ => 9,
+        };
+        let uri = format!("/api/v1/notices/{id}/retry");
+        target(uri, Some(json!({})), format!("notice \\\"{id}\\\""))
     });
     add(Method::GET, "/api/v1/communes/{id}", &|of| {
         target(format!("/api/v1/communes/{of}"), None, of)

@@ -7,7 +7,7 @@ use detect::indicators::Source;
 use event::IndicatorSourceId;
 use ingest::{
     intel::{Options, Origin, Shape},
-    outbound::{Access, Auth, Client, Limits},
+    outbound::{Access, Auth, Client},
 };
 
 use crate::{
@@ -39,7 +39,7 @@ impl Configured {
         let source = self.config.clone();
         move || {
             let ca_pem = source.ca_file.as_deref().map(secret::file).transpose()?;
-            let access = Access { auth: auth(&source)?, ca_pem, limits: Limits::default() };
+            let access = Access { auth: auth(&source)?, ca_pem, ..Access::default() };
             Client::new(access).map_err(|reason| anyhow!(reason))
         }
     }

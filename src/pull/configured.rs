@@ -62,7 +62,8 @@ pub(crate) fn outlet_of_door(
 fn client(auth: Auth, ca_file: Option<&Path>) -> anyhow::Result<Client> {
     let ca_pem = ca_file.map(secret::file).transpose()?;
     let limits = Limits { body_bytes_max: ANSWER_BYTES_MAX, ..Limits::default() };
-    Client::new(Access { auth, ca_pem, limits }).map_err(|reason| anyhow!(reason))
+    Client::new(Access { auth, ca_pem, limits, ..Access::default() })
+        .map_err(|reason| anyhow!(reason))
 }
 
 /// Whom to ask, and the proof to show.

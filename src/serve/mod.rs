@@ -36,7 +36,7 @@ use self::{
     correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker,
     feed_silence::FeedSilence, index::IndexWorker, matching::Pool, raise::RaiseWorker,
 };
-use crate::{Failure, config::Config, indicators, rules, wire::Wired};
+use crate::{Failure, config::Config, indicators, notify::NotifyWorker, rules, wire::Wired};
 
 /// How long doors may take to answer what they have taken.
 const DOORS_CLOSE_MAX: Duration = Duration::from_secs(20);
@@ -140,6 +140,12 @@ impl Server {
             stop.clone(),
         );
         spawn(&mut workers, "rules", &stop, &wired.health, watching);
+
+        for webhook in &config.notify.webhooks {
+            let (db, metrics) = (Arc::clone(&wired.db), Arc::clone(&wired.metrics));
+            let telling = NotifyWorker { webhook: webhook.clone(), db, metrics };
+            spawn(&mut workers, "notify", &stop, &wired.health, telling.run(stop.clone()));
+        }
 
         let merging =
             merge::run(Arc::clone(&wired.index), Arc::clone(&wired.metrics), stop.clone());

@@ -29,7 +29,7 @@ use store::{
     Scope,
     audit::{Trail, TrailConfig},
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
-    db::{self, NewException, Position, SharedDatabase},
+    db::{self, Hook, NewException, NoticeKind, NoticeOutcome, Position, SharedDatabase},
     hunt::{
         FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
         StatisticsRequest,
@@ -325,6 +325,8 @@ pub(crate) struct Whose {
     pub(crate) incident: IncidentId,
     /// The id of its one exception from a rule.
     pub(crate) exception: String,
+    /// The id of its one notice, which was given up.
+    pub(crate) notice: u64,
     pub(crate) events: Vec<Event>,
 }
 
@@ -460,6 +462,8 @@ impl Centre {
         let operator = LocalOperator(operator);
         let local = api::router(api.clone()).layer(Extension(operator));
         let next_offset = Mutex::new(0);
+        // It is told of what is opened from now on.
+        db.make_notices(&hook(), Timestamp::now()).await.unwrap();
         let dijon = raise_in(&db, &hunt, &next_offset, &scope, "dijon").await;
         let talant = raise_in(&db, &hunt, &next_offset, &scope, "talant").await;
         let tokens = Tokens::add(&db).await;
@@ -581,7 +585,29 @@ async fn raise_in(
         expires: now.plus(std::time::Duration::from_hours(1)),
     };
     let excepted = db.except_rules(scope, &commune(of), exception, "soc", now).await.unwrap();
-    Whose { incident, exception: excepted.id, events }
+    Whose { incident, exception: excepted.id, notice: given_up(db, incident).await, events }
+}
+
+/// A notice of `incident` that could not be sent.
+async fn given_up(db: &SharedDatabase, incident: IncidentId) -> u64 {
+    let now = Timestamp::now();
+    db.make_notices(&hook(), now).await.unwrap();
+    let due = db.due_notices("soc", now, 100).await.unwrap();
+    let notice = due.iter().find(|notice| notice.incident == incident).unwrap().id;
+    let error = "the receiver is not reachable".to_owned();
+    db.settle_notice(notice, NoticeOutcome::Dead { error }, now).await.unwrap();
+    notice
+}
+
+/// Told of everything that is opened.
+fn hook() -> Hook {
+    Hook {
+        name: "soc".to_owned(),
+        communes: None,
+        severity_min: Level::Low,
+        kinds: [NoticeKind::Opened].into(),
+        unacknowledged_after: std::time::Duration::ZERO,
+    }
 }
 
 impl Tokens {

@@ -14,7 +14,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
-use super::connect::{self, Connector};
+use super::{
+    connect::{self, Connector},
+    public,
+};
 
 /// Redirections that are followed.
 const REDIRECTS_MAX: u32 = 5;
@@ -117,6 +120,8 @@ pub struct Access {
     pub ca_pem: Option<Vec<u8>>,
     /// Bounds.
     pub limits: Limits,
+    /// Only servers with public addresses are asked.
+    pub public_only: bool,
 }
 
 /// Why a server did not give what it was asked for. The texts complete "failed to fetch …". URLs are
@@ -194,6 +199,7 @@ pub struct Client {
     connector: Connector<Full<Bytes>>,
     auth: Option<HeaderValue>,
     pub(crate) limits: Limits,
+    public_only: bool,
 }
 
 /// An answer that may be used.
@@ -213,12 +219,13 @@ impl Client {
     /// With connections of its own; a short reason where the certificates or the proof are none.
     /// Reads the system's certificates, so it blocks.
     pub fn new(access: Access) -> Result<Self, String> {
-        let Access { auth, ca_pem, limits } = access;
+        let Access { auth, ca_pem, limits, public_only } = access;
         let header = auth.header();
         if header.is_none() && auth != Auth::None {
             return Err("its password, token or key has characters that no header has".to_owned());
         }
-        Ok(Self { connector: connect::connector(ca_pem.as_deref())?, auth: header, limits })
+        let connector = connect::connector(ca_pem.as_deref(), public_only)?;
+        Ok(Self { connector, auth: header, limits, public_only })
     }
 
     /// `GET url`; `None` where the server says that nothing changed.
@@ -288,6 +295,10 @@ impl Client {
         call: &Call<'_>,
         with_proof: bool,
     ) -> Result<Response<Incoming>, Failed> {
+        if self.public_only && public::is_refused(url) {
+            let reason = public::REFUSED.to_owned();
+            return Err(Failed::for_good(CallError::Transport { url: shown(url), reason }));
+        }
         let mut request = Request::builder()
             .method(&call.method)
             .uri(url.as_str())

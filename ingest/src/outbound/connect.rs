@@ -13,11 +13,14 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-pub(super) type Connector<B> = Client<HttpsConnector<HttpConnector>, B>;
+use super::public::Resolver;
+
+pub(super) type Connector<B> = Client<HttpsConnector<HttpConnector<Resolver>>, B>;
 
 /// Connections that trust the system's authorities and those of `ca_pem`. A system without any is
 /// no error: its sources may be reached over HTTP, or bring their own.
-pub(super) fn connector<B>(ca_pem: Option<&[u8]>) -> Result<Connector<B>, String>
+/// With `public_only` names that have no public address are not connected to.
+pub(super) fn connector<B>(ca_pem: Option<&[u8]>, public_only: bool) -> Result<Connector<B>, String>
 where
     B: Body<Data: Send> + Send,
 {
@@ -39,10 +42,12 @@ where
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    let mut http = HttpConnector::new_with_resolver(Resolver::new(public_only));
+    http.enforce_http(false);
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
         .enable_http1()
-        .build();
+        .wrap_connector(http);
     Ok(Client::builder(TokioExecutor::new()).build(connector))
 }

@@ -7,10 +7,13 @@
 pub(crate) mod aws;
 mod client;
 mod connect;
+mod public;
 mod s3;
+mod webhook;
 
 pub(crate) use aws::Aws;
 pub use aws::AwsKey;
 pub use client::{Access, Auth, CallError, Client, Limits, Secret};
 pub(crate) use client::{Answer, Call, shown};
 pub use s3::Bucket;
+pub use webhook::Webhook;

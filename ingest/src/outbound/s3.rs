@@ -56,7 +56,7 @@ pub struct Bucket {
 impl Bucket {
     /// The bucket as an object store; asks nothing yet. Reads the system's certificates, so it blocks.
     pub fn open(self) -> Result<Arc<dyn ObjectStore>, String> {
-        let over = Over { connector: connector(self.ca_pem.as_deref())? };
+        let over = Over { connector: connector(self.ca_pem.as_deref(), false)? };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(self.name)
             .with_region(self.region)

@@ -24,6 +24,7 @@ mod change;
 pub mod contract;
 mod grouping;
 mod incident;
+mod notice;
 mod page;
 mod policy;
 mod register;
@@ -42,6 +43,7 @@ pub use incident::{
     IncidentSort, IncidentStatus, Raised, RaisedKind, SeverityOverride, SimilarIncident,
     TimelineEntry, TimelineKind, Verdict, Visibility,
 };
+pub use notice::{Hook, Notice, NoticeKind, NoticeOutcome, NoticeState};
 pub use policy::{
     CHOICES_MAX, ChoiceKind, EXCEPTIONS_MAX, Mark, NewChoice, NewException, RuleChoice, RuleEffect,
     RuleException, RulePolicy,
@@ -64,7 +66,7 @@ pub enum DbError {
     /// What the operation needs is not there, or not in the scope: the two are never told apart.
     #[error("{what} {id:?} does not exist")]
     Missing {
-        /// `commune`, `feed`, `incident`, `token`, `choice` or `exception`.
+        /// `commune`, `feed`, `incident`, `token`, `choice`, `exception` or `notice`.
         what: &'static str,
         /// Its id.
         id: String,
@@ -290,6 +292,44 @@ pub trait Database: Send + Sync + 'static {
         by: &str,
         now: Timestamp,
     ) -> Result<Incident, DbError>;
+
+    // Notices. Hooks are the operator's, so what makes and sends them works before any scope.
+
+    /// Makes the notices that `hook` is due of what changed since it last looked, and moves it
+    /// on, in one transaction; how many, and whether there may be more. A hook that never looked
+    /// begins with what changes from then on.
+    async fn make_notices(&self, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError>;
+    /// The pending notices of a hook whose time has come, the longest due first, with their
+    /// incidents as they are now.
+    async fn due_notices(
+        &self,
+        hook: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError>;
+    /// Keeps what came of trying to send a notice. Missing where it is not pending.
+    async fn settle_notice(
+        &self,
+        id: u64,
+        outcome: NoticeOutcome,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// The notices in scope, the latest first, in one of `states` where any is given, before the
+    /// notice `before`; at most `limit`.
+    async fn notices(
+        &self,
+        scope: &Scope,
+        states: &[NoticeState],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError>;
+    /// Makes a notice that was given up pending again. Missing where it does not exist in scope;
+    /// Refused where it was not given up.
+    async fn retry_notice(&self, scope: &Scope, id: u64, now: Timestamp)
+    -> Result<Notice, DbError>;
+
+    // Totals.
+
     /// How many incidents and detections there are in scope.
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError>;
 

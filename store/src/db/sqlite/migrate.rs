@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_quotas.sql"),
     include_str!("migrations/0006_feed_activity.sql"),
     include_str!("migrations/0007_incident_work.sql"),
+    include_str!("migrations/0008_notices.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

@@ -15,9 +15,10 @@ use tokio::sync::watch;
 
 use super::{
     Activated, Changes, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError,
-    FeedActivity, FeedKey, Incident, IncidentChange, IncidentQuery, IncidentRisk, NewChoice,
-    NewException, Page, Position, Publication, Raised, RuleActivation, RuleCause, RuleChoice,
-    RuleException, RulePolicy, RuleText, RuleVersion, SimilarIncident, SplitMeta, TimelineEntry,
+    FeedActivity, FeedKey, Hook, Incident, IncidentChange, IncidentQuery, IncidentRisk, NewChoice,
+    NewException, Notice, NoticeOutcome, NoticeState, Page, Position, Publication, Raised,
+    RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion,
+    SimilarIncident, SplitMeta, TimelineEntry,
 };
 use crate::{
     Scope,
@@ -33,6 +34,7 @@ mod incident_rows;
 mod incident_rules;
 mod incidents;
 mod migrate;
+mod notices;
 mod open;
 mod policies;
 mod pool;
@@ -249,6 +251,54 @@ impl Database for Sqlite {
 
     fn incident_changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    async fn make_notices(&self, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError> {
+        let hook = hook.clone();
+        self.pool.write(move |tx| notices::make(tx, &hook, now)).await
+    }
+
+    async fn due_notices(
+        &self,
+        hook: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError> {
+        let hook = hook.to_owned();
+        self.pool.read(move |tx| notices::due(tx, &hook, now, limit)).await
+    }
+
+    async fn settle_notice(
+        &self,
+        id: u64,
+        outcome: NoticeOutcome,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        self.pool.write(move |tx| notices::settle(tx, id, &outcome, now)).await
+    }
+
+    async fn notices(
+        &self,
+        scope: &Scope,
+        states: &[NoticeState],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError> {
+        let (scope, states) = (scope.clone(), states.to_vec());
+        self.pool.read(move |tx| notices::list(tx, &scope, &states, before, limit)).await
+    }
+
+    async fn retry_notice(
+        &self,
+        scope: &Scope,
+        id: u64,
+        now: Timestamp,
+    ) -> Result<Notice, DbError> {
+        let scope = scope.clone();
+        let notice = self.pool.write(move |tx| notices::retry(tx, &scope, id, now)).await?;
+        // Whoever sends it looks at once.
+        self.changes.send_replace(());
+        Ok(notice)
     }
 
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError> {

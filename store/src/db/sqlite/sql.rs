@@ -42,6 +42,11 @@ impl Filter {
         }
     }
 
+    /// Every row, for tables that are joined and so name their commune otherwise.
+    pub(super) fn everything() -> Self {
+        Self { sql: "TRUE".to_owned(), values: Vec::new() }
+    }
+
     /// Adds a condition with one `?`.
     pub(super) fn and(&mut self, condition: &str, value: impl Into<Value>) {
         self.and_all(condition, [value.into()]);

@@ -1,0 +1,123 @@
+//! One receiver's task.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use event::Timestamp;
+use store::db::{Database, IncidentStatus, Notice, NoticeKind, NoticeOutcome};
+use tokio_util::sync::CancellationToken;
+
+use super::Message;
+use crate::{config::Webhook, metrics::Metrics};
+
+/// How often is looked for what has become due; a change is told of at once.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Notices taken from the database at once.
+const AT_ONCE: usize = 50;
+
+/// The pauses after a try that failed; the last one is repeated.
+const PAUSES_S: [u64; 7] = [5, 30, 60, 300, 900, 1_800, 3_600];
+
+/// Makes the notices of one receiver, and sends them in the order in which they are due.
+pub(crate) struct NotifyWorker {
+    pub(crate) webhook: Webhook,
+    pub(crate) db: Arc<dyn Database>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl NotifyWorker {
+    /// Tells until `stop`. Whatever fails is tried again, and stops no other part.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut changes = self.db.incident_changes();
+        loop {
+            changes.mark_unchanged();
+            if let Err(error) = self.round(&stop).await {
+                tracing::warn!(webhook = self.webhook.name, %error, "failed to look for what to tell; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Ok(()) = changes.changed() => {}
+            }
+        }
+    }
+
+    async fn round(&self, stop: &CancellationToken) -> Result<(), store::db::DbError> {
+        let hook = self.webhook.hook();
+        while self.db.make_notices(&hook, Timestamp::now()).await?.1 {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+        loop {
+            let due = self.db.due_notices(&hook.name, Timestamp::now(), AT_ONCE).await?;
+            let whole = due.len() < AT_ONCE;
+            for notice in due {
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                let outcome = self.tell(&notice).await;
+                let failed = matches!(outcome, NoticeOutcome::Again { .. });
+                self.count(&notice, &outcome);
+                self.db.settle_notice(notice.id, outcome, Timestamp::now()).await?;
+                if failed {
+                    // The others would likely fail, too, and each would wait for its time.
+                    return Ok(());
+                }
+            }
+            if whole {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn tell(&self, notice: &Notice) -> NoticeOutcome {
+        if notice.kind == NoticeKind::Unacknowledged && notice.status != IncidentStatus::New {
+            return NoticeOutcome::Dropped;
+        }
+        let webhook = self.webhook.clone();
+        let opened = tokio::task::spawn_blocking(move || super::open(&webhook)).await;
+        let opened = opened.unwrap_or_else(|panic| Err(panic.into()));
+        let receiver = match opened {
+            Ok(receiver) => receiver,
+            Err(error) => return self.failed(notice, format!("{error:#}"), false),
+        };
+        let (message, now) = (Message::of(notice), Timestamp::now());
+        let seconds = now.as_nanos() / 1_000_000_000;
+        match receiver.send(&message.id, seconds, Bytes::from(message.body)).await {
+            Ok(()) => NoticeOutcome::Sent,
+            // "Gone" is how a receiver says that it wants no more (Standard Webhooks).
+            Err(error) => self.failed(notice, super::reason(&error), error.status() == Some(410)),
+        }
+    }
+
+    fn failed(&self, notice: &Notice, error: String, for_good: bool) -> NoticeOutcome {
+        let now = Timestamp::now();
+        let give_up = Duration::from_secs(self.webhook.give_up_after_h.saturating_mul(3_600));
+        let tries = usize::try_from(notice.attempts).unwrap_or(usize::MAX);
+        let pause = Duration::from_secs(PAUSES_S[tries.min(PAUSES_S.len() - 1)]);
+        let due = now.plus(pause);
+        if for_good || due > notice.made.plus(give_up) {
+            return NoticeOutcome::Dead { error };
+        }
+        NoticeOutcome::Again { due, error }
+    }
+
+    fn count(&self, notice: &Notice, outcome: &NoticeOutcome) {
+        let (webhook, incident) = (&self.webhook.name, notice.incident);
+        let word = match outcome {
+            NoticeOutcome::Sent => "sent",
+            NoticeOutcome::Dropped => "dropped",
+            NoticeOutcome::Again { error, .. } => {
+                tracing::warn!(webhook, %incident, error, "failed to tell of an incident; trying again");
+                "failed"
+            }
+            NoticeOutcome::Dead { error } => {
+                tracing::error!(webhook, %incident, error, "gave up telling of an incident");
+                "dead"
+            }
+        };
+        self.metrics.notices.with_label_values(&[webhook, word]).inc();
+    }
+}

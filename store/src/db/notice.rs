@@ -1,0 +1,184 @@
+//! Whom to tell of which incidents.
+//!
+//! A notice is made from what changed since a hook last looked, in the transaction that moves it
+//! on, so that each is made once; it is kept until it was sent or given up.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use event::{CommuneId, IncidentId, Level, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Incident, IncidentStatus};
+
+/// What a receiver wants to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name, which its notices are kept under.
+    pub name: String,
+    /// Only of these communes; `None` is all.
+    pub communes: Option<BTreeSet<CommuneId>>,
+    /// Only of incidents at least so severe.
+    pub severity_min: Level,
+    /// Only of these happenings.
+    pub kinds: BTreeSet<NoticeKind>,
+    /// After how long a new incident that nobody acknowledged is told of.
+    pub unacknowledged_after: Duration,
+}
+
+/// What may have happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// It was opened, or became severe enough to be told of.
+    Opened,
+    /// It became more severe.
+    Severity,
+    /// Nobody acknowledged it for too long.
+    Unacknowledged,
+    /// It was closed.
+    Closed,
+    /// It was reopened.
+    Reopened,
+}
+
+impl NoticeKind {
+    /// All.
+    pub const ALL: [Self; 5] =
+        [Self::Opened, Self::Severity, Self::Unacknowledged, Self::Closed, Self::Reopened];
+
+    /// The word used in configuration, JSON and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Severity => "severity",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Closed => "closed",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
+/// Where a notice stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeState {
+    /// To be sent, or sent again.
+    Pending,
+    /// The receiver has it.
+    Sent,
+    /// Not worth sending any more.
+    Dropped,
+    /// Given up.
+    Dead,
+}
+
+impl NoticeState {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Sent, Self::Dropped, Self::Dead];
+
+    /// The word used in JSON and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Dropped => "dropped",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Notice {
+    /// Counts up.
+    pub id: u64,
+    /// To whom.
+    pub hook: String,
+    /// Of which incident,
+    pub incident: IncidentId,
+    /// of which commune,
+    pub commune: CommuneId,
+    /// with which number.
+    pub number: u64,
+    /// What happened.
+    pub kind: NoticeKind,
+    /// How severe the incident is now.
+    pub severity: Level,
+    /// Where work on it stands now.
+    pub status: IncidentStatus,
+    /// When it was made.
+    pub made: Timestamp,
+    /// When it is to be sent, or was last tried.
+    pub due: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Where it stands.
+    pub state: NoticeState,
+    /// Why the last try failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What came of trying to send a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeOutcome {
+    /// The receiver has it.
+    Sent,
+    /// Not worth sending any more.
+    Dropped,
+    /// To be tried again.
+    Again {
+        /// When.
+        due: Timestamp,
+        /// Why it failed.
+        error: String,
+    },
+    /// Given up.
+    Dead {
+        /// Why.
+        error: String,
+    },
+}
+
+/// What a hook was told of an incident, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) severity: Level,
+    pub(super) closed: bool,
+}
+
+/// What `hook` is to be told of `incident`, of which it knows `told`, each with how long to wait;
+/// and what it then knows. `None` where the incident is none of its.
+pub(super) fn news(
+    hook: &Hook,
+    incident: &Incident,
+    told: Option<Told>,
+) -> Option<(Vec<(NoticeKind, Duration)>, Told)> {
+    let of_its = hook.communes.as_ref().is_none_or(|these| these.contains(&incident.commune));
+    let closed = incident.status == IncidentStatus::Closed;
+    let now = Told { severity: incident.severity, closed };
+    let mut kinds = Vec::new();
+    match told {
+        None => {
+            if !of_its || incident.severity < hook.severity_min || !incident.status.is_open() {
+                return None;
+            }
+            kinds.push((NoticeKind::Opened, Duration::ZERO));
+            if incident.status == IncidentStatus::New {
+                kinds.push((NoticeKind::Unacknowledged, hook.unacknowledged_after));
+            }
+        }
+        Some(told) => {
+            if closed && !told.closed {
+                kinds.push((NoticeKind::Closed, Duration::ZERO));
+            } else if !closed && told.closed {
+                kinds.push((NoticeKind::Reopened, Duration::ZERO));
+            }
+            if !closed && incident.severity > told.severity {
+                kinds.push((NoticeKind::Severity, Duration::ZERO));
+            }
+        }
+    }
+    kinds.retain(|(kind, _)| hook.kinds.contains(kind));
+    Some((kinds, now))
+}

@@ -1,0 +1,241 @@
+//! Telling receivers of incidents: signed, once, over failures and restarts, and no more than
+//! such a message may say.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+use support::{Centre, process_event};
+
+/// Takes messages and answers as it is told to.
+#[derive(Default)]
+struct Receiver {
+    messages: Mutex<Vec<(BTreeMap<String, String>, String)>>,
+    answers: Mutex<Vec<u16>>,
+}
+
+impl Receiver {
+    /// Serves on a port of its own until the process ends.
+    fn start() -> (Arc<Self>, SocketAddr) {
+        let receiver = Arc::new(Self::default());
+        let (sender, address) = std::sync::mpsc::channel();
+        let state = Arc::clone(&receiver);
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                sender.send(listener.local_addr().unwrap()).unwrap();
+                let router = Router::new().route("/hook", post(take)).with_state(state);
+                axum::serve(listener, router).await.unwrap();
+            });
+        });
+        (receiver, address.recv().unwrap())
+    }
+
+    fn answer_next(&self, statuses: &[u16]) {
+        *self.answers.lock().unwrap() = statuses.to_vec();
+    }
+
+    /// Waits until `count` messages came.
+    fn wait(&self, count: usize) -> Vec<(BTreeMap<String, String>, Value)> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let messages = self.messages.lock().unwrap().clone();
+            if messages.len() >= count {
+                assert_eq!(messages.len(), count);
+                return messages
+                    .into_iter()
+                    .map(|(headers, body)| (headers, serde_json::from_str(&body).unwrap()))
+                    .collect();
+            }
+            assert!(Instant::now() < until, "only {} of {count} messages came", messages.len());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+async fn take(
+    State(receiver): State<Arc<Receiver>>,
+    headers: HeaderMap,
+    body: String,
+) -> StatusCode {
+    let headers = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("webhook-"))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    receiver.messages.lock().unwrap().push((headers, body));
+    let mut answers = receiver.answers.lock().unwrap();
+    let status = if answers.is_empty() { 204 } else { answers.remove(0) };
+    StatusCode::from_u16(status).unwrap()
+}
+
+fn dump_lsass(centre: &Centre, key: &str, host: &str) {
+    let mut event = process_event(
+        host,
+        "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 624 C:\\Temp\\l.dmp full",
+    );
+    event["Image"] = "C:\\Windows\\System32\\rundll32.exe".into();
+    event["OriginalFileName"] = "RUNDLL32.EXE".into();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("{}/ingest", centre.ingest);
+    let status = runtime.block_on(async {
+        let request = reqwest::Client::new().post(url).bearer_auth(key).body(event.to_string());
+        request.send().await.unwrap().status()
+    });
+    assert_eq!(status, 200);
+}
+
+/// Checks the signature as the standard says, and with its own library where that is installed.
+fn verify(secret: &str, messages: &[(BTreeMap<String, String>, String)]) {
+    let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key);
+    for (headers, body) in messages {
+        let signed = format!("{}.{}.{body}", headers["webhook-id"], headers["webhook-timestamp"]);
+        let signature = headers["webhook-signature"].strip_prefix("v1,").unwrap();
+        let signature = BASE64_STANDARD.decode(signature).unwrap();
+        ring::hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
+    }
+    let python = std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = Command::new(&python).args(["-c", "import standardwebhooks"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: checking with the Standard Webhooks library (pip install \
+             standardwebhooks==1.1.0, and set TEST_PYTHON)"
+        );
+        return;
+    }
+    let messages: Vec<_> =
+        messages.iter().map(|(headers, body)| json!({"headers": headers, "body": body})).collect();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/webhook.py");
+    let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).spawn().unwrap();
+    let asked = json!({"secret": secret, "messages": messages}).to_string();
+    child.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_receiver_is_told_once_over_failures_and_restarts() {
+    let (receiver, address) = Receiver::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("astreinte.secret");
+    let mut centre = Centre::new(&format!(
+        "[[notify.webhooks]]\nname = \"astreinte\"\nurl = \"http://{address}/hook\"\n\
+         secret_file = {file:?}\nallow_private = true\nunacknowledged_after_min = 0\n\
+         events = [\"opened\", \"closed\", \"unacknowledged\"]\n\
+         [[notify.webhooks]]\nname = \"public\"\nurl = \"http://{address}/hook\"\n\
+         secret_file = {file:?}\n",
+    ));
+    let secret = String::from_utf8(centre.run(&["notify", "secret"]).stdout).unwrap();
+    std::fs::write(&file, &secret).unwrap();
+    let secret = secret.trim();
+
+    let test = centre.run(&["notify", "test", "astreinte"]);
+    assert!(test.status.success(), "{test:?}");
+    assert_eq!(receiver.wait(1)[0].1["type"], "test");
+    let test = centre.run(&["notify", "test", "public"]);
+    let said = String::from_utf8_lossy(&test.stderr).into_owned();
+    assert!(!test.status.success() && said.contains("private networks"), "{said}");
+    assert_eq!(centre.run(&["notify", "test", "nobody"]).status.code(), Some(3));
+
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    centre.start();
+    receiver.answer_next(&[500]);
+    dump_lsass(&centre, &key, "pc-1");
+    // The first try fails; the next one comes seconds later, with the same id, and holds up
+    // nothing else.
+    let messages = receiver.wait(4);
+    let opened = &messages[1].1;
+    assert_eq!(opened["type"], "incident.opened");
+    assert_eq!(opened["data"]["reference"], "DIJON-1");
+    let mut members: Vec<_> = opened["data"].as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    assert_eq!(members, ["commune", "id", "reference", "severity", "status"], "and nothing else");
+    assert_eq!(messages[2].1["type"], "incident.unacknowledged");
+    assert_eq!(messages[1].0["webhook-id"], messages[3].0["webhook-id"]);
+
+    // Closed while nobody serves; told once somebody does.
+    centre.kill();
+    let id = opened["data"]["id"].as_str().unwrap().to_owned();
+    centre.json(&["incident", "update", &id, "--status", "closed", "--verdict", "true_positive"]);
+    receiver.answer_next(&[410]);
+    centre.start();
+    let messages = receiver.wait(5);
+    assert_eq!(messages[4].1["type"], "incident.closed");
+    // It said that it wants no more: given up, and sent again where somebody asks for it.
+    let until = Instant::now() + Duration::from_secs(30);
+    let dead = loop {
+        let listed = centre.json(&["notify", "list", "--state", "dead"]);
+        let dead: Vec<Value> = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|notice| notice["hook"] == "astreinte")
+            .cloned()
+            .collect();
+        if let [dead] = dead.as_slice() {
+            break dead.clone();
+        }
+        assert!(Instant::now() < until, "{listed}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(dead["error"].as_str().unwrap().contains("410"), "{dead}");
+    centre.json(&["notify", "retry", &dead["id"].to_string()]);
+    let messages = receiver.wait(6);
+    assert_eq!(messages[4].0["webhook-id"], messages[5].0["webhook-id"]);
+    // What may not be sent to a private network waits, and says why.
+    let listed = centre.json(&["notify", "list"]);
+    let public: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|notice| notice["hook"] == "public" && notice["kind"] == "opened")
+        .collect();
+    assert!(!public.is_empty());
+    assert!(public[0]["error"].as_str().unwrap().contains("private networks"), "{listed}");
+    centre.stop();
+    verify(secret, &receiver.messages.lock().unwrap()[1..]);
+    assert!(!centre.log().contains(secret));
+    let metrics = centre.log();
+    assert!(metrics.contains("gave up telling of an incident"), "{metrics}");
+    // A path may be the proof that opens a receiver, so none is told.
+    assert!(!metrics.contains("/hook") && !listed.to_string().contains("/hook"), "{metrics}");
+}
+
+#[test]
+fn a_wrong_webhook_is_refused_before_anything_starts() {
+    for (section, key) in [
+        ("name = \"A b\"\nurl = \"http://x/\"\nsecret_env = \"S\"", "notify.webhooks.name"),
+        ("name = \"a\"\nurl = \"ftp://x/\"\nsecret_env = \"S\"", "notify.webhooks.url"),
+        ("name = \"a\"\nurl = \"http://x/\"", "notify.webhooks.secret_file"),
+        (
+            "name = \"a\"\nurl = \"http://x/\"\nsecret_env = \"S\"\nevents = []",
+            "notify.webhooks.events",
+        ),
+        ("name = \"a\"\nurl = \"http://x/\"\nsecret_env = \"S\"\nseverity_min = \"loud\"", "loud"),
+    ] {
+        let centre = Centre::new(&format!("[[notify.webhooks]]\n{section}\n"));
+        let checked = centre.run(&["config", "check"]);
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert_eq!(checked.status.code(), Some(2), "{said}");
+        assert!(said.contains(key), "{said}");
+    }
+}
