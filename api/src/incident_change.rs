@@ -5,7 +5,7 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use event::{IncidentId, Level, Timestamp};
+use event::{Level, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::db::{DbError, IncidentChange, IncidentStatus, Verdict, Visibility};
@@ -14,7 +14,7 @@ use crate::{
     App,
     ask::Ask,
     fields::Fields,
-    incidents::{find, of_db},
+    incidents::{self, find, of_db},
     precondition,
     problem::Problem,
 };
@@ -89,9 +89,9 @@ async fn one_of_many(
     id: String,
     change: IncidentChange,
 ) -> Result<Outcome, Problem> {
-    let problem = match id.parse::<IncidentId>() {
-        Err(_) => Problem::not_found("incident", &id),
-        Ok(known) => {
+    let problem = match incidents::id_of(app, ask.scope(), &id).await? {
+        None => Problem::not_found("incident", &id),
+        Some(known) => {
             let (scope, by) = (ask.scope(), &ask.caller().name);
             let changed = app.db.change_incident(scope, known, change, by, Timestamp::now()).await;
             match changed {
@@ -145,7 +145,7 @@ pub(crate) async fn similar(app: App, ask: Ask) -> Result<Response, Problem> {
         0 => SIMILAR_DEFAULT,
         limit => limit,
     };
-    let id: IncidentId = ask.id("incident")?;
+    let id = incidents::id(&app, &ask).await?;
     let similar = app.db.similar_incidents(ask.scope(), id, limit).await;
     Ok(crate::page::whole(similar.map_err(|error| of_db(&ask, error))?))
 }

@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use event::{Detection, IncidentId, Level};
+use event::{CommuneId, Detection, IncidentId, Level};
 use serde_json::{Value, json};
 use store::{
     Scope,
@@ -166,14 +166,39 @@ pub(crate) async fn events(app: App, ask: Ask) -> Result<Response, Problem> {
     Ok(page::page(Page { items: events, next_cursor }))
 }
 
+/// The incident that the path means: by its id, or as people say it, e.g. `DIJON-12`.
+pub(crate) async fn id(app: &App, ask: &Ask) -> Result<IncidentId, Problem> {
+    let found = id_of(app, ask.scope(), ask.id_text()).await?;
+    found.ok_or_else(|| Problem::not_found("incident", ask.id_text()))
+}
+
+/// The id of an incident that is named by it or by commune and number; `None` where it is
+/// neither, or no incident in scope has that number.
+pub(crate) async fn id_of(
+    app: &App,
+    scope: &Scope,
+    text: &str,
+) -> Result<Option<IncidentId>, Problem> {
+    if let Ok(id) = text.parse() {
+        return Ok(Some(id));
+    }
+    let named = text.rsplit_once('-').and_then(|(commune, number)| {
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let commune: CommuneId = commune.to_ascii_lowercase().parse().ok()?;
+        Some((commune, number.parse::<u64>().ok().filter(|_| digits)?))
+    });
+    let Some((commune, number)) = named else { return Ok(None) };
+    app.db.incident_numbered(scope, &commune, number).await.map_err(Problem::of_db)
+}
+
 pub(crate) async fn find(app: &App, ask: &Ask) -> Result<Incident, Problem> {
-    let id: IncidentId = ask.id("incident")?;
+    let id = id(app, ask).await?;
     let found = app.db.incident(ask.scope(), id).await.map_err(Problem::of_db)?;
     found.ok_or_else(|| Problem::not_found("incident", ask.id_text()))
 }
 
 async fn detections_page(app: &App, ask: &Ask, limit: usize) -> Result<Page<Detection>, Problem> {
-    let id: IncidentId = ask.id("incident")?;
+    let id = id(app, ask).await?;
     app.db
         .incident_detections(ask.scope(), id, ask.params.text("cursor"), limit)
         .await

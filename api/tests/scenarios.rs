@@ -230,6 +230,34 @@ async fn many_are_changed_each_by_itself() {
 }
 
 #[tokio::test]
+async fn an_incident_is_found_as_people_say_it() {
+    let centre = Centre::new().await;
+    let token = &centre.tokens.analyst;
+    let id = centre.dijon.incident.to_string();
+    for path in ["DIJON-1", "dijon-1", &id] {
+        let uri = format!("/api/v1/incidents/{path}");
+        assert_eq!(centre.get(token, &uri).await.json()["id"], id.as_str(), "{path}");
+        let detections = centre.get(token, &format!("{uri}/detections")).await;
+        assert_eq!(detections.json()["items"].as_array().unwrap().len(), EVENTS);
+        for more in ["events", "similar"] {
+            assert_eq!(centre.get(token, &format!("{uri}/{more}")).await.status, 200);
+        }
+        let changed = centre.send(token, Method::PATCH, &uri, json!({"comment": "seen"})).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+    }
+    let body = json!({"ids": ["DIJON-1", "TALANT-1"], "labels": ["x"]});
+    let many = centre.send(token, Method::POST, "/api/v1/incidents/bulk", body).await.json();
+    assert_eq!(
+        (&many["items"][0]["status"], &many["items"][1]["status"]),
+        (&json!(200), &json!(404))
+    );
+    for nobody in ["TALANT-1", "DIJON-2", "DIJON-", "DIJON-+1", "DIJON-99999999999999999999", "-1"]
+    {
+        centre.get(token, &format!("/api/v1/incidents/{nobody}")).await.problem(404);
+    }
+}
+
+#[tokio::test]
 async fn what_surrounds_an_event_is_of_its_device_and_commune() {
     let centre = Centre::new().await;
     let id = centre.dijon.events[2].id();

@@ -19,14 +19,14 @@ pub(crate) enum Incident {
     List(IncidentList),
     /// One incident with its detections and what happened to it
     Show {
-        /// Its id
+        /// Its id, or as people say it, e.g. DIJON-12
         id: String,
         #[command(flatten)]
         server: Server,
     },
     /// Other incidents with rules or entities in common, and how they were closed
     Similar {
-        /// Its id
+        /// Its id, or as people say it, e.g. DIJON-12
         id: String,
         /// At most so many
         #[arg(long, default_value_t = 10, value_name = "N")]
@@ -89,7 +89,7 @@ pub(crate) struct IncidentList {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("changes").multiple(true).required(true))]
 pub(crate) struct IncidentUpdate {
-    /// Their ids; each is changed or not by itself
+    /// Their ids, or e.g. DIJON-12; each is changed or not by itself
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
     /// new, acknowledged, in_progress, resolved or closed

@@ -236,6 +236,13 @@ pub trait Database: Send + Sync + 'static {
     ) -> Result<Page<Incident>, DbError>;
     /// One incident.
     async fn incident(&self, scope: &Scope, id: IncidentId) -> Result<Option<Incident>, DbError>;
+    /// The id of the incident of `commune` that has this number.
+    async fn incident_numbered(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        number: u64,
+    ) -> Result<Option<IncidentId>, DbError>;
     /// An incident's detections, oldest event first; `limit` 0 means 100, more than 1,000 means
     /// 1,000. A page ends early where its detections exceed 16 MiB. Missing where the incident
     /// does not exist in scope.

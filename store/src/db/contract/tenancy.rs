@@ -2,7 +2,9 @@
 
 use event::{DetectionId, EventId, FeedId, IncidentId};
 
-use super::{BUS, Fixture, add_communes, at, detection, feed, host, only, opened, position};
+use super::{
+    BUS, Fixture, add_communes, at, commune, detection, feed, host, only, opened, position,
+};
 use crate::{
     Scope,
     auth::Secret,
@@ -28,7 +30,16 @@ pub async fn foreign_and_absent_are_alike<F: Fixture>() {
     assert_eq!(db.incident_detections(&owner, foreign, None, 0).await.unwrap().items.len(), 1);
     assert_eq!(db.incident_timeline(&owner, foreign).await.unwrap().len(), 1);
 
+    let numbered = async |scope: &Scope, of: &str, number| {
+        db.incident_numbered(scope, &commune(of), number).await.unwrap()
+    };
+    assert_eq!(numbered(&owner, "dijon", 1).await, Some(foreign));
+    for (of, number) in [("dijon", 2), ("dijon", u64::MAX), ("talant", 1), ("longvic", 1)] {
+        assert_eq!(numbered(&Scope::all(), of, number).await, None);
+    }
+
     for scope in [only(&["talant"]), only(&["talant", "chenove"]), only(&[])] {
+        assert_eq!(numbered(&scope, "dijon", 1).await, None);
         let mut answers = Vec::new();
         for id in [foreign, absent] {
             // The id that was asked for is all that may differ.
@@ -36,6 +47,8 @@ pub async fn foreign_and_absent_are_alike<F: Fixture>() {
             let mut all = vec![text(format!("{:?}", db.incident(&scope, id).await))];
             all.push(text(format!("{:?}", db.incident_detections(&scope, id, None, 0).await)));
             all.push(text(format!("{:?}", db.incident_timeline(&scope, id).await)));
+            all.push(text(format!("{:?}", db.incident_risk(&scope, id).await)));
+            all.push(text(format!("{:?}", db.similar_incidents(&scope, id, 9).await)));
             for change in [
                 comment("seen"),
                 comment(""),
@@ -91,7 +104,7 @@ pub async fn lists_hold_the_scope<F: Fixture>() {
         let feeds = db.feeds(scope).await.unwrap();
         assert!(feeds.len() == known && feeds.iter().all(|feed| allowed(&feed.commune)));
         for id in ids {
-            let commune = Some(super::commune(id));
+            let commune = Some(commune(id));
             let query = IncidentQuery { commune, ..IncidentQuery::default() };
             let page = db.incidents(scope, &query).await.unwrap();
             assert_eq!(page.items.is_empty(), !allowed(&super::commune(id)));

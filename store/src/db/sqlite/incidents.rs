@@ -1,7 +1,7 @@
 //! Incidents as they are listed, read and changed.
 
 use event::{Detection, IncidentId, Timestamp};
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::{
     super::{
@@ -37,6 +37,23 @@ pub(super) fn find(
 
 pub(super) fn get(db: &Connection, scope: &Scope, id: IncidentId) -> Result<Stored, DbError> {
     find(db, scope, id)?.ok_or_else(|| DbError::Missing { what: "incident", id: id.to_string() })
+}
+
+/// The incident with this number in a scope of one commune.
+pub(super) fn numbered(
+    db: &Connection,
+    scope: &Scope,
+    number: u64,
+) -> Result<Option<IncidentId>, DbError> {
+    let mut filter = Filter::scoped(scope);
+    // A number that no incident can have is none's.
+    filter.and("number = ?", i64::try_from(number).unwrap_or(-1));
+    let sql = format!("SELECT id FROM incident WHERE {}", filter.sql());
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row(params_from_iter(filter.values(&[])), |row| row.get(0))
+        .optional()?;
+    Ok(found.map(IncidentId::from_bytes))
 }
 
 /// The incident in row `seq`, to be joined.

@@ -183,6 +183,16 @@ impl Database for Sqlite {
         self.pool.read(move |tx| Ok(incidents::find(tx, &scope, id)?.map(|row| row.incident))).await
     }
 
+    async fn incident_numbered(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        number: u64,
+    ) -> Result<Option<IncidentId>, DbError> {
+        let scope = scope.narrowed(commune);
+        self.pool.read(move |tx| incidents::numbered(tx, &scope, number)).await
+    }
+
     async fn incident_detections(
         &self,
         scope: &Scope,
