@@ -129,7 +129,8 @@ fn incidents_are_worked_and_followed_over_a_restart() {
     // A reader that stays connected does not hold the centre up.
     let begun = Instant::now();
     centre.stop();
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // Doors that do not close by themselves are shut after 20 s.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     // Changed while nobody serves: the follower hears of it once somebody does.
     let closed = centre.json(&[
         "incident",

@@ -54,10 +54,11 @@ impl NotifyWorker {
             let due = self.db.due_notices(&hook.name, Timestamp::now(), AT_ONCE).await?;
             let whole = due.len() < AT_ONCE;
             for notice in due {
-                if stop.is_cancelled() {
-                    return Ok(());
-                }
-                let outcome = self.tell(&notice).await;
+                let outcome = tokio::select! {
+                    outcome = self.tell(&notice) => outcome,
+                    // Whether it arrived is not known: it is sent again, with the same id.
+                    () = stop.cancelled() => return Ok(()),
+                };
                 let failed = matches!(outcome, NoticeOutcome::Again { .. });
                 self.count(&notice, &outcome);
                 self.db.settle_notice(notice.id, outcome, Timestamp::now()).await?;
