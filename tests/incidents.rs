@@ -154,6 +154,8 @@ fn incidents_are_worked_and_followed_over_a_restart() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(none));
     assert_eq!(centre.json(&["incident", "show", &id])["labels"], Value::Array(Vec::new()));
+    let merge = centre.run(&["incident", "merge", &id, "--into", "dijon-999"]);
+    assert_eq!(merge.status.code(), Some(3), "{merge:?}");
     let similar = centre.json(&["incident", "similar", &id]);
     for other in similar["items"].as_array().unwrap() {
         assert_ne!(other["id"], id.as_str());

@@ -149,3 +149,24 @@ pub(crate) async fn similar(app: App, ask: Ask) -> Result<Response, Problem> {
     let similar = app.db.similar_incidents(ask.scope(), id, limit).await;
     Ok(crate::page::whole(similar.map_err(|error| of_db(&ask, error))?))
 }
+
+/// Merges one incident into another of its commune.
+pub(crate) async fn merge(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let into: String = ask.fields.required("into")?;
+    let no_other = || {
+        let problem = Problem::not_found("incident", &into);
+        problem.with("pointer", "#/into")
+    };
+    let from = incidents::id(&app, &ask).await?;
+    let other = incidents::id_of(&app, ask.scope(), &into).await?.ok_or_else(no_other)?;
+    // Told apart before both are looked for at once.
+    let missing = app.db.incident(ask.scope(), other).await.map_err(Problem::of_db)?.is_none();
+    if missing {
+        return Err(no_other());
+    }
+    let (scope, by) = (ask.scope(), &ask.caller().name);
+    let merged = app.db.merge_incident(scope, from, other, by, Timestamp::now()).await;
+    let merged = merged.map_err(|error| of_db(&ask, error))?;
+    let etag = precondition::etag(merged.version);
+    Ok(([(header::ETAG, etag)], Json(merged)).into_response())
+}

@@ -187,6 +187,9 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::PATCH, "/api/v1/incidents/{id}", Analyst, incident_change::change)
             .body(incident_change::MEMBERS)
             .audited("incident.change"),
+        Route::new(Method::POST, "/api/v1/incidents/{id}/merge", Analyst, incident_change::merge)
+            .body(&["into"])
+            .audited("incident.merge"),
         Route::new(Method::GET, "/api/v1/incidents/{id}/similar", Reader, incident_change::similar)
             .params(&["limit"]),
         Route::new(Method::GET, "/api/v1/incidents/{id}/detections", Reader, incidents::detections)

@@ -40,6 +40,12 @@ const NOWHERE: &str = "nowher";
 /// Answers for each of its ids apart.
 const BULK: &str = "/api/v1/incidents/bulk";
 
+async fn centre() -> Centre {
+    let mut centre = Centre::new().await;
+    centre.another = Some(centre.another_incident("dijon", "other-host").await);
+    centre
+}
+
 /// The centre is about to stop, so that answers that go on end at once.
 fn cases(centre: &Centre) -> Vec<Case> {
     centre.api.stopping.cancel();
@@ -98,6 +104,12 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::PATCH, "/api/v1/incidents/{id}", &|of| {
         let id = incident(of);
         target(format!("/api/v1/incidents/{id}"), Some(json!({"status": "acknowledged"})), id)
+    });
+    add(Method::POST, "/api/v1/incidents/{id}/merge", &|of| {
+        let id = incident(of);
+        // The other one is nobody's own here: who may not see the first hears of none.
+        let body = json!({"into": centre.another.unwrap().to_string()});
+        target(format!("/api/v1/incidents/{id}/merge"), Some(body), id)
     });
     add(Method::POST, BULK, &|of| {
         let id = incident(of);
@@ -215,7 +227,7 @@ fn assert_alike(what: &str, a: (&Answer, &Target), b: (&Answer, &Target)) {
 
 #[tokio::test]
 async fn the_matrix_has_every_route_and_no_other() {
-    let centre = Centre::new().await;
+    let centre = centre().await;
     let of_router: BTreeSet<_> =
         api::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     let of_matrix: BTreeSet<_> =
@@ -230,7 +242,7 @@ fn info(case: &Case) -> RouteInfo {
 
 #[tokio::test]
 async fn nobody_gets_in_without_a_token_that_works() {
-    let centre = Centre::new().await;
+    let centre = centre().await;
     let wrong = format!("jqt_{}", "0".repeat(64));
     let too_long = "x".repeat(10_000);
     for case in cases(&centre) {
@@ -254,7 +266,7 @@ async fn nobody_gets_in_without_a_token_that_works() {
 
 #[tokio::test]
 async fn what_is_anothers_answers_as_what_is_nobodys() {
-    let centre = Centre::new().await;
+    let centre = centre().await;
     for case in cases(&centre) {
         for (role, token) in
             [("reader", &centre.tokens.reader), ("analyst", &centre.tokens.analyst)]
@@ -291,7 +303,7 @@ async fn what_is_anothers_answers_as_what_is_nobodys() {
         }
     }
     let count = centre.db.counts(&all(&centre).await).await.unwrap();
-    assert_eq!(count.incidents, 2);
+    assert_eq!(count.incidents, 3);
 }
 
 async fn all(centre: &Centre) -> store::Scope {
@@ -302,7 +314,7 @@ async fn all(centre: &Centre) -> store::Scope {
 
 #[tokio::test]
 async fn an_administrator_may_do_all_of_it() {
-    let centre = Centre::new().await;
+    let centre = centre().await;
     for case in cases(&centre) {
         let what = format!("{} {}", case.method, case.path);
         let answer = ask(&centre, &case, &case.absent, Some(&centre.tokens.admin)).await;
@@ -324,7 +336,7 @@ async fn an_administrator_may_do_all_of_it() {
 
 #[tokio::test]
 async fn every_route_refuses_what_it_does_not_know() {
-    let centre = Centre::new().await;
+    let centre = centre().await;
     for case in cases(&centre) {
         let route = info(&case);
         let what = format!("{} {}", case.method, case.path);

@@ -230,6 +230,31 @@ async fn many_are_changed_each_by_itself() {
 }
 
 #[tokio::test]
+async fn incidents_are_merged_within_a_commune() {
+    let centre = Centre::new().await;
+    let token = &centre.tokens.analyst;
+    let other = centre.another_incident("dijon", "second-host").await.to_string();
+    let merge = async |token: &str, from: &str, into: &str| {
+        let uri = format!("/api/v1/incidents/{from}/merge");
+        centre.send(token, Method::POST, &uri, json!({"into": into})).await
+    };
+    let (own, foreign) = (centre.dijon.incident.to_string(), centre.talant.incident.to_string());
+    // Whichever of the two is another's, it is one that nobody has.
+    let problem = merge(token, &own, &foreign).await.problem(404);
+    assert_eq!(problem["pointer"], "#/into");
+    merge(token, &own, "nonsense").await.problem(404);
+    merge(token, &foreign, &own).await.problem(404);
+    merge(&centre.tokens.soc, &own, &foreign).await.problem(422);
+    merge(&centre.tokens.reader, &own, &other).await.problem(403);
+    let merged = merge(token, "DIJON-2", "DIJON-1").await;
+    assert_eq!(merged.json()["detections"], EVENTS as u64 + 1);
+    assert_eq!(merged.header("etag"), format!("\"{}\"", merged.json()["version"]));
+    let old = centre.get(token, &format!("/api/v1/incidents/{other}")).await.json();
+    assert_eq!(old["merged_into"], own.as_str());
+    assert_eq!(old["detections"]["total"], 0);
+}
+
+#[tokio::test]
 async fn an_incident_is_found_as_people_say_it() {
     let centre = Centre::new().await;
     let token = &centre.tokens.analyst;

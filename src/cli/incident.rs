@@ -36,6 +36,17 @@ pub(crate) enum Incident {
     },
     /// Change incidents: state, verdict, assignee, severity, labels, comment
     Update(Box<IncidentUpdate>),
+    /// Merge incidents into another of the same commune, with their detections, and close them
+    Merge {
+        /// Their ids, or e.g. DIJON-13
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// The one that is left
+        #[arg(long, value_name = "ID")]
+        into: String,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Print incidents as they change, until stopped; goes on where it was when the connection broke
     Follow {
         /// Only of this commune

@@ -315,6 +315,8 @@ pub(crate) struct Centre {
     pub(crate) dijon: Whose,
     pub(crate) talant: Whose,
     pub(crate) tokens: Tokens,
+    /// Another incident of Dijon, where a test made one.
+    pub(crate) another: Option<IncidentId>,
     next_offset: Mutex<u64>,
     _dir: tempfile::TempDir,
     _held: DataDir,
@@ -479,6 +481,7 @@ impl Centre {
             dijon,
             talant,
             tokens,
+            another: None,
             next_offset,
             _dir: dir,
             _held: held,

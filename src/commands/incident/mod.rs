@@ -58,6 +58,20 @@ pub(crate) async fn run(global: &Global, args: Incident) -> Result<Exit, Failure
             Ok(Exit::Done)
         }
         Incident::Update(args) => update(global, *args).await,
+        Incident::Merge { ids, into, server } => {
+            let client = connect(global, &server).await?;
+            let mut left = Value::Null;
+            for id in ids {
+                let uri = format!("/api/v1/incidents/{id}/merge");
+                left = client.send(Method::POST, &uri, json!({"into": into})).await?;
+            }
+            client.close().await;
+            match global.output {
+                Output::Json => print::json(&left)?,
+                Output::Table => print::table(&[left], &COLUMNS)?,
+            }
+            Ok(Exit::Done)
+        }
         Incident::Follow { commune, after, server } => {
             let client = connect(global, &server).await?;
             let followed = follow::follow(global.output, &client, commune, after).await;

@@ -15,6 +15,7 @@ pub(super) fn show(answer: &Value) -> std::io::Result<()> {
         ("risk score", "risk_score"),
         ("status", "status"),
         ("verdict", "verdict"),
+        ("merged into", "merged_into"),
         ("assignee", "assignee"),
         ("labels", "labels"),
         ("tags", "tags"),
@@ -90,6 +91,10 @@ fn what_happened(entry: &Value) -> String {
     match entry.get("kind").and_then(Value::as_str).unwrap_or_default() {
         "assignee" if to.is_empty() => format!("{from} works it no more"),
         "severity" => format!("{from} → {to}: {}", cell(entry, "reason")),
+        "merged_into" => format!("into {}", cell(entry, "incident")),
+        "absorbed" => {
+            format!("{} with {} detections", cell(entry, "incident"), cell(entry, "detections"))
+        }
         "labels" => {
             let signed = |key: &str, sign: char| {
                 let labels = entry.get(key).and_then(Value::as_array).cloned().unwrap_or_default();

@@ -38,6 +38,11 @@ pub(super) fn apply(
     if change.if_version.is_some_and(|version| version != incident.version) {
         return Err(DbError::Conflict { current: incident.version });
     }
+    if let Some(other) = incident.merged_into
+        && (change.status.is_some() || change.verdict.is_some() || change.severity.is_some())
+    {
+        return refuse(format!("the incident was merged into {other}; change that one"));
+    }
     let mut after = incident.clone();
     let mut kinds = Vec::new();
     work(&mut after, &change, by, &mut kinds)?;
@@ -68,8 +73,53 @@ pub(super) fn apply(
     after.updated = after.updated.max(by.now);
     after.version += 1;
     *incident = after;
-    let entry = |kind| TimelineEntry { at: by.now, by: by.name.to_owned(), kind };
-    Ok(kinds.into_iter().map(entry).collect())
+    Ok(kinds.into_iter().map(|kind| entry(kind, by)).collect())
+}
+
+/// Checks whether `from` may be merged into `into`, closes it as such, and returns what to write
+/// into its timeline.
+pub(super) fn merge(
+    from: &mut Incident,
+    into: &Incident,
+    by: &By<'_>,
+) -> Result<Vec<TimelineEntry>, DbError> {
+    if from.id == into.id {
+        return refuse("an incident is not merged into itself");
+    }
+    if from.commune != into.commune {
+        return refuse("incidents of two communes are not merged: each commune sees its own alone");
+    }
+    for (incident, which) in [(&*from, "the incident"), (into, "the other incident")] {
+        if let Some(other) = incident.merged_into {
+            return refuse(format!("{which} was merged into {other} already"));
+        }
+    }
+    if !into.status.is_open() {
+        let status = into.status.as_str();
+        return refuse(format!("the other incident is {status}; reopen it first"));
+    }
+    let mut kinds = vec![TimelineKind::MergedInto { incident: into.id }];
+    if from.status != IncidentStatus::Closed {
+        kinds.push(TimelineKind::Status { from: from.status, to: IncidentStatus::Closed });
+        from.status = IncidentStatus::Closed;
+        stamp(from, by.now);
+    }
+    // The judgement is the other's; this one only must have some.
+    from.verdict.get_or_insert(Verdict::Undetermined);
+    from.merged_into = Some(into.id);
+    from.detections = 0;
+    from.updated = from.updated.max(by.now);
+    from.version += 1;
+    Ok(kinds.into_iter().map(|kind| entry(kind, by)).collect())
+}
+
+/// What is written into the timeline of the incident that another was merged into.
+pub(super) fn absorbed(from: &Incident, detections: u64, by: &By<'_>) -> TimelineEntry {
+    entry(TimelineKind::Absorbed { incident: from.id, detections }, by)
+}
+
+fn entry(kind: TimelineKind, by: &By<'_>) -> TimelineEntry {
+    TimelineEntry { at: by.now, by: by.name.to_owned(), kind }
 }
 
 /// Status and verdict, which depend on each other.

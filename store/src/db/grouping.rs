@@ -170,6 +170,7 @@ pub(super) fn open(facts: &Facts, number: u64, now: Timestamp) -> (Incident, Tim
         acknowledged: None,
         resolved: None,
         closed: None,
+        merged_into: None,
         version: 1,
     };
     add_tags(&mut incident.tags, &facts.rule.tags);
@@ -214,6 +215,26 @@ pub(super) fn join(
         links: links_of(&incident.entities[known..]),
         entry: listed.then(|| facts.entry(now, false)),
     }
+}
+
+/// Takes all of `other` into `incident`, whose rules come to `rules_points` with it.
+pub(super) fn absorb(incident: &mut Incident, other: &Incident, rules_points: u32, now: Timestamp) {
+    for entity in &other.entities {
+        if incident.entities.len() < ENTITIES_MAX && !incident.entities.contains(entity) {
+            incident.entities.push(entity.clone());
+        }
+    }
+    add_tags(&mut incident.tags, &other.tags);
+    if other.severity_detected > incident.severity_detected {
+        incident.severity_detected = other.severity_detected;
+        incident.title.clone_from(&other.title);
+    }
+    incident.detections += other.detections;
+    incident.first_event = incident.first_event.min(other.first_event);
+    incident.last_event = incident.last_event.max(other.last_event);
+    incident.updated = incident.updated.max(now);
+    incident.version += 1;
+    weigh(incident, rules_points);
 }
 
 /// Adds up its risk anew.

@@ -57,6 +57,9 @@ pub struct Incident {
     /// When it was closed; not while it is not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed: Option<Timestamp>,
+    /// The incident that it was merged into, which has its detections now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub merged_into: Option<IncidentId>,
     /// Grows by one with every detection that joins and every change by somebody; for ETags.
     pub version: u64,
 }
@@ -315,6 +318,18 @@ pub enum TimelineKind {
         /// Whether it is computed again.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         computed: bool,
+    },
+    /// It was merged into another, which has its detections now.
+    MergedInto {
+        /// Which.
+        incident: IncidentId,
+    },
+    /// Another was merged into it.
+    Absorbed {
+        /// Which.
+        incident: IncidentId,
+        /// How many detections came with it.
+        detections: u64,
     },
     /// Its labels changed.
     Labels {

@@ -262,6 +262,18 @@ pub trait Database: Send + Sync + 'static {
         scope: &Scope,
         id: IncidentId,
     ) -> Result<Vec<TimelineEntry>, DbError>;
+    /// Merges incident `from` into `into`, with all its detections and what it is joined by, and
+    /// closes it; the other one as it is then. Missing where the scope does not allow either.
+    /// Refused: one and the same, two communes, one that was merged before, another that is not
+    /// open.
+    async fn merge_incident(
+        &self,
+        scope: &Scope,
+        from: IncidentId,
+        into: IncidentId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Incident, DbError>;
     /// How an incident's risk score adds up. Missing where it does not exist in scope.
     async fn incident_risk(&self, scope: &Scope, id: IncidentId) -> Result<IncidentRisk, DbError>;
     /// Other incidents in scope that have rules or entities in common with this one, the most

@@ -435,3 +435,68 @@ pub async fn changes_can_be_followed<F: Fixture>() {
     drop(db);
     assert_eq!(fixture.open().await.last_change().await.unwrap(), last);
 }
+
+/// Detections, rules, entities and links go over; what comes later joins the one that is left.
+pub async fn merging_moves_all_of_it<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    let mut n = 0;
+    let mut raise = async |of: &str, rule: &str, entities: &[_]| {
+        n += 1;
+        let one = ruled(detection(of, n, entities), rule, Level::Medium, &[]);
+        db.raise(&[one], position(n), at(0)).await.unwrap()[0].incident.unwrap()
+    };
+    let from = raise("dijon", "rule-a", &[host("pc-1")]).await;
+    raise("dijon", "rule-b", &[host("pc-1"), user("ana")]).await;
+    let into = raise("dijon", "rule-b", &[host("pc-2")]).await;
+    let foreign = raise("talant", "rule-b", &[host("pc-2")]).await;
+    let scope = Scope::all();
+    let merge =
+        async |scope: &Scope, from, into| db.merge_incident(scope, from, into, "bob", at(3)).await;
+    for (scope, from, into) in [
+        (&only(&["talant"]), from, into),
+        (&only(&["dijon"]), from, foreign),
+        (&only(&["dijon"]), foreign, into),
+    ] {
+        let hidden = merge(scope, from, into).await;
+        assert!(matches!(hidden, Err(DbError::Missing { .. })), "{hidden:?}");
+    }
+    for (a, b) in [(from, from), (from, foreign)] {
+        assert!(matches!(merge(&scope, a, b).await, Err(DbError::Refused(_))));
+    }
+    let merged = merge(&only(&["dijon"]), from, into).await.unwrap();
+    assert_eq!((merged.id, merged.detections), (into, 3));
+    assert_eq!(merged.entities, [host("pc-2"), host("pc-1"), user("ana")]);
+    assert_eq!(merged.risk_score, 40);
+    assert_eq!(db.incident(&scope, into).await.unwrap(), Some(merged));
+    let risk = db.incident_risk(&scope, into).await.unwrap();
+    let fired: Vec<_> =
+        risk.rules.iter().map(|r| (r.rule.id.as_str(), r.rule.detections)).collect();
+    assert_eq!(fired, [("rule-a", 1), ("rule-b", 2)]);
+    let page = db.incident_detections(&scope, into, None, 10).await.unwrap();
+    assert_eq!(page.items.len(), 3);
+    assert_eq!(db.incident_detections(&scope, from, None, 10).await.unwrap().items, []);
+    let old = db.incident(&scope, from).await.unwrap().unwrap();
+    assert_eq!((old.merged_into, old.detections), (Some(into), 0));
+    assert_eq!((old.status, old.verdict), (IncidentStatus::Closed, Some(Verdict::Undetermined)));
+    let told = async |id| db.incident_timeline(&scope, id).await.unwrap().pop().unwrap().kind;
+    assert_eq!(told(into).await, TimelineKind::Absorbed { incident: from, detections: 2 });
+    // It is the other's story now: only comments, labels and assignees are taken.
+    let reason = refused(&db, from, to(IncidentStatus::New)).await;
+    assert!(reason.contains(&into.to_string()), "{reason}");
+    db.change_incident(&scope, from, comment("seen"), "ana", at(4)).await.unwrap();
+    for (a, b) in [(from, into), (into, from)] {
+        assert!(matches!(merge(&scope, a, b).await, Err(DbError::Refused(_))));
+    }
+    let counts = db.counts(&only(&["dijon"])).await.unwrap();
+    assert_eq!((counts.incidents, counts.open_incidents, counts.detections), (2, 1, 3));
+    // What would have joined it joins the one that is left; known ones are known there.
+    assert_eq!(raise("dijon", "rule-c", &[host("pc-1")]).await, into);
+    let known = ruled(detection("dijon", 1, &[host("pc-1")]), "rule-a", Level::Medium, &[]);
+    let known = db.raise(&[known], position(9), at(0)).await.unwrap().remove(0);
+    assert_eq!((known.kind, known.incident), (RaisedKind::Known, Some(into)));
+    // A closed one takes nothing in.
+    let other = raise("dijon", "rule-d", &[host("pc-9")]).await;
+    db.change_incident(&scope, into, closed(Verdict::TruePositive), "ana", at(5)).await.unwrap();
+    assert!(matches!(merge(&scope, other, into).await, Err(DbError::Refused(_))));
+}

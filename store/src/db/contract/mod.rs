@@ -54,7 +54,7 @@ macro_rules! db_contract {
                 comments_are_bounded, assignees_and_labels_are_kept,
                 severities_are_overridden_with_a_reason, times_of_work_are_kept,
                 comments_are_for_whom_they_are, weak_signals_add_up, similar_incidents_are_found,
-                changes_can_be_followed],
+                changes_can_be_followed, merging_moves_all_of_it],
             notices: [each_happening_is_told_once, hooks_choose, what_is_sent_is_settled],
             pages: [lists_are_complete_under_inserts, filters_hold, orders_hold, detections_come_oldest_first,
                 cursors_of_others_are_refused, big_detections_make_short_pages],

@@ -13,7 +13,7 @@ use super::{
 pub(super) const COLUMNS: &str = "seq, id, number, commune, title, severity, status, verdict, \
      entities, tags, detections, first_event, last_event, created, updated, version, \
      comments_bytes, severity_detected, severity_override, rules_points, risk_score, assignee, \
-     labels, acknowledged, resolved, closed";
+     labels, acknowledged, resolved, closed, merged_into";
 
 /// An incident and what only its table knows.
 pub(super) struct Stored {
@@ -78,7 +78,7 @@ pub(super) fn update(
         "UPDATE incident SET severity = ?, severity_detected = ?, severity_override = ?,
              status = ?, verdict = ?, assignee = ?, labels = ?, detections = ?, first_event = ?,
              last_event = ?, updated = ?, acknowledged = ?, resolved = ?, closed = ?, version = ?,
-             title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?,
+             title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?, merged_into = ?,
              change = {NEXT_CHANGE}
          WHERE seq = ?"
     ))?
@@ -103,6 +103,7 @@ pub(super) fn update(
         to_json(&incident.entities)?,
         rules_points,
         incident.risk_score,
+        incident.merged_into.map(|id| *id.as_bytes()),
         incident.updated.as_nanos(),
         seq,
     ])?;
@@ -162,6 +163,7 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored, DbError> {
         acknowledged: maybe_time(23)?,
         resolved: maybe_time(24)?,
         closed: maybe_time(25)?,
+        merged_into: row.get::<_, Option<[u8; 16]>>(26)?.map(IncidentId::from_bytes),
         version: unsigned(number(15)?)?,
     };
     Ok(Stored {

@@ -54,7 +54,8 @@ pub(super) fn risk(
     Ok(risk::explained(of(db, stored.seq)?, &stored.incident.tags))
 }
 
-fn of(db: &Connection, seq: i64) -> Result<Vec<IncidentRule>, DbError> {
+/// The rules that fired in incident `seq`.
+pub(super) fn of(db: &Connection, seq: i64) -> Result<Vec<IncidentRule>, DbError> {
     db.prepare_cached(
         "SELECT rule, name, level, detections FROM incident_rule WHERE incident = ? ORDER BY rule",
     )?

@@ -18,7 +18,7 @@ use super::{
     FeedActivity, FeedKey, Hook, Incident, IncidentChange, IncidentQuery, IncidentRisk, NewChoice,
     NewException, Notice, NoticeOutcome, NoticeState, Page, Position, Publication, Raised,
     RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion,
-    SimilarIncident, SplitMeta, TimelineEntry,
+    SimilarIncident, SplitMeta, TimelineEntry, change::By,
 };
 use crate::{
     Scope,
@@ -33,6 +33,7 @@ mod feeds;
 mod incident_rows;
 mod incident_rules;
 mod incidents;
+mod merge;
 mod migrate;
 mod notices;
 mod open;
@@ -228,6 +229,23 @@ impl Database for Sqlite {
             self.pool.write(move |tx| incidents::change(tx, &scope, id, change, &by, now)).await?;
         self.changes.send_replace(());
         Ok(changed)
+    }
+
+    async fn merge_incident(
+        &self,
+        scope: &Scope,
+        from: IncidentId,
+        into: IncidentId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Incident, DbError> {
+        let (scope, by) = (scope.clone(), by.to_owned());
+        let merged = self
+            .pool
+            .write(move |tx| merge::merge(tx, from, into, &By { scope: &scope, name: &by, now }));
+        let merged = merged.await?;
+        self.changes.send_replace(());
+        Ok(merged)
     }
 
     async fn incident_risk(&self, scope: &Scope, id: IncidentId) -> Result<IncidentRisk, DbError> {

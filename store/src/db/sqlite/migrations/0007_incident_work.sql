@@ -10,6 +10,8 @@ ALTER TABLE incident ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE incident ADD COLUMN acknowledged INTEGER;
 ALTER TABLE incident ADD COLUMN resolved INTEGER;
 ALTER TABLE incident ADD COLUMN closed INTEGER;
+-- The incident that has its detections now.
+ALTER TABLE incident ADD COLUMN merged_into BLOB CHECK (length(merged_into) = 16);
 -- When it last changed, but later than every change before it: the order in which changes became
 -- visible.
 ALTER TABLE incident ADD COLUMN change INTEGER NOT NULL DEFAULT 0;
