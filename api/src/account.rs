@@ -40,7 +40,11 @@ const USES_MAX: usize = 10_000;
 /// Characters of a text in a body that are kept.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// Characters of parameters that are kept.
+/// Bytes of a body that are kept, as it is written down; a change of a thousand incidents has some
+/// 40 kB.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Characters of parameters and of a path's id that are kept.
 const QUERY_CHARS_MAX: usize = 4_000;
 
 /// The trail, and what is remembered so that it does not grow with every request.
@@ -182,8 +186,9 @@ impl Account {
 
     /// It is about to be done.
     pub(crate) async fn asked(&mut self, ask: &Ask) -> Result<(), Problem> {
-        self.entry.object = Some(ask.id_text()).filter(|id| !id.is_empty()).map(str::to_owned);
-        self.entry.body = ask.fields.shown().map(without_long_texts);
+        let id = Some(ask.id_text()).filter(|id| !id.is_empty());
+        self.entry.object = id.map(|id| clipped(id, QUERY_CHARS_MAX));
+        self.entry.body = ask.fields.shown().map(|body| bounded(without_long_texts(body)));
         if !self.is_change {
             return Ok(());
         }
@@ -209,6 +214,12 @@ fn address(parts: &Parts) -> String {
 
 fn request_id(parts: &Parts) -> String {
     parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+/// A record's line has a bound, whatever somebody sends.
+fn bounded(body: Value) -> Value {
+    let bytes = body.to_string().len();
+    if bytes <= BODY_BYTES_MAX { body } else { Value::String(format!("… ({bytes} bytes)")) }
 }
 
 fn without_long_texts(value: Value) -> Value {

@@ -72,6 +72,16 @@ async fn a_change_is_written_down_before_and_after_without_secrets() {
     centre.send(&centre.tokens.analyst, Method::PATCH, &uri, json!({"status": "x"})).await;
     assert_eq!(of(&centre, "incident.change")[3].entry.status, Some(422));
 
+    // Numbers grow as they are written anew; a record stays bounded all the same.
+    let many = format!("{{\"comment\": \"x\", \"labels\": [{}1E9]}}", "1E9,".repeat(100_000));
+    let many: serde_json::Value = serde_json::from_str(&many).unwrap();
+    centre.send(&centre.tokens.analyst, Method::PATCH, &uri, many).await.problem(413);
+    let many = json!({"ids": vec![1e9; 60_000], "comment": "x"});
+    let bulk = "/api/v1/incidents/bulk";
+    centre.send(&centre.tokens.analyst, Method::POST, bulk, many).await.problem(422);
+    let longest = centre.audited().iter().map(|r| serde_json::to_string(r).unwrap().len()).max();
+    assert!(longest.unwrap() < 100_000, "{longest:?}");
+
     let admin = &centre.tokens.admin;
     let made = json!({"name": "new", "communes": ["dijon"]});
     let made = centre.send(admin, Method::POST, "/api/v1/tokens", made).await.json();

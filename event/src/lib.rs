@@ -7,6 +7,7 @@
 //! code that can make one).
 
 mod activity;
+mod attack;
 mod builder;
 mod commune;
 mod context;
@@ -28,6 +29,7 @@ mod time;
 mod value;
 
 pub use activity::{SLOTS_A_DAY, SLOTS_KEPT, Slots, slot_of};
+pub use attack::TACTICS;
 pub use builder::EventBuilder;
 pub use commune::Commune;
 pub use context::Context;

@@ -203,6 +203,28 @@ async fn a_half_written_line_is_cut_off_and_a_damaged_one_stops() {
 }
 
 #[tokio::test]
+async fn a_record_too_long_to_be_found_again_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let trail = Trail::open(config(dir.path())).await.unwrap();
+    let body = Some(serde_json::Value::String("x".repeat(3 << 20)));
+    trail.append(Entry { body, ..entry(1) }).await.unwrap();
+    let key = trail.public_key().clone();
+    // As a crash would leave it, with the long one last.
+    let crashed = tempfile::tempdir().unwrap();
+    for file in [only_file(dir.path()), dir.path().join("signing-key.p8")] {
+        fs::copy(&file, crashed.path().join(file.file_name().unwrap())).unwrap();
+    }
+    trail.close().await;
+    let again = Trail::open(config(crashed.path())).await.unwrap();
+    again.append(entry(2)).await.unwrap();
+    again.close().await;
+    whole(crashed.path(), &key);
+    let query = AuditQuery { action: Some("test.1".into()), limit: 9, ..AuditQuery::default() };
+    let [cut] = read(crashed.path(), &query).unwrap().try_into().unwrap();
+    assert!(cut.entry.query.unwrap().contains("not kept whole"));
+}
+
+#[tokio::test]
 async fn it_goes_on_in_further_files() {
     let dir = tempfile::tempdir().unwrap();
     let small = TrailConfig { file_bytes_max: 2_000, ..config(dir.path()) };

@@ -23,8 +23,8 @@ const WAITING_MAX: usize = 4_096;
 /// Entries that become durable together.
 const BATCH_MAX: usize = 512;
 
-/// A line at most, as far as going on after it is concerned.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+/// A line at most: going on after a restart reads back so far to find the last one.
+const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// How the trail is kept.
 #[derive(Clone, Debug)]
@@ -149,7 +149,11 @@ async fn run(
             (writer, result)
         })
         .await;
-        let Ok((back, result)) = done else { return };
+        let Ok((back, result)) = done else {
+            let why = "its writer panicked; restart the centre".to_owned();
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+            return;
+        };
         writer = back;
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
             result.as_ref().err().map(ToString::to_string);
@@ -215,10 +219,10 @@ impl Writer {
     fn find_end(&mut self) -> Result<u64, AuditError> {
         let io = |error| AuditError::io(&self.path, error);
         let length = self.file.seek(SeekFrom::End(0)).map_err(io)?;
-        let from = length.saturating_sub(2 * LINE_BYTES_MAX);
+        let from = length.saturating_sub(LINE_BYTES_MAX as u64);
         self.file.seek(SeekFrom::Start(from)).map_err(io)?;
         let mut tail = Vec::new();
-        (&self.file).take(2 * LINE_BYTES_MAX).read_to_end(&mut tail).map_err(io)?;
+        (&self.file).take(LINE_BYTES_MAX as u64).read_to_end(&mut tail).map_err(io)?;
         let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let torn = (tail.len() - whole) as u64;
         self.bytes = length - torn;
@@ -289,7 +293,16 @@ impl Writer {
                 hash: String::new(),
             };
             // Strings, numbers and JSON are always JSON.
-            let (line, hash) = line::write(&record).unwrap_or_default();
+            let (mut line, mut hash) = line::write(&record).unwrap_or_default();
+            if line.len() > LINE_BYTES_MAX / 2 {
+                let entry = Entry {
+                    action: record.entry.action,
+                    by: record.entry.by,
+                    query: Some(format!("a record of {} bytes is not kept whole", line.len())),
+                    ..Entry::default()
+                };
+                (line, hash) = line::write(&Record { entry, ..record }).unwrap_or_default();
+            }
             text.push_str(&line);
             hash
         };

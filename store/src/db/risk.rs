@@ -4,29 +4,11 @@
 //! their tags, never on the order or the number of their detections: a storm of one rule weighs
 //! as much as one detection of it, and whoever has the rules can add it up again.
 
-use event::Level;
+use event::{Level, TACTICS};
 use serde::{Deserialize, Serialize};
 
 /// What each tactic beyond the first adds: an attack that gets on passes from one to the next.
 const POINTS_PER_TACTIC: u32 = 10;
-
-/// The tactics of ATT&CK (Enterprise v16 and Mobile), as Sigma tags spell them, in order.
-const TACTICS: [&str; 14] = [
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "defense-evasion",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-];
 
 /// A rule that fired in an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +96,7 @@ fn tactics_points(tactics: usize) -> u32 {
 
 /// Older rules write `credential_access`.
 fn tactics(tags: &[String]) -> impl Iterator<Item = &'static str> {
-    TACTICS.into_iter().filter(|tactic| {
+    TACTICS.iter().copied().filter(|tactic| {
         tags.iter()
             .filter_map(|tag| tag.strip_prefix("attack."))
             .any(|tag| tag.len() == tactic.len() && tag.replace('_', "-") == *tactic)
@@ -147,6 +129,8 @@ mod tests {
         assert_eq!(risk.tactics, ["execution", "credential-access"]);
         let sum: u32 = risk.rules.iter().map(|rule| rule.points).sum();
         assert_eq!(sum + risk.tactics_points, risk.score);
+        // What defense evasion became counts as any other.
+        assert_eq!(score(0, &["attack.stealth", "attack.impact"].map(str::to_owned)), 10);
         let risk = explained((0..3).map(|n| rule(n, Level::Medium)).collect(), &[]);
         assert_eq!((risk.score, risk.severity), (60, Level::High));
     }
