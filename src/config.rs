@@ -4,7 +4,6 @@ pub(crate) mod indicators;
 
 use std::{
     collections::BTreeSet,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +13,7 @@ use ::ingest::{
 };
 use serde::{Deserialize, Serialize};
 
+mod api;
 mod audit;
 mod correlate;
 mod ingest;
@@ -26,6 +26,7 @@ mod size;
 mod tls;
 
 pub(crate) use self::ingest::{Ingest, IngestSyslog, Transport};
+use api::Api;
 use audit::Audit;
 use correlate::Correlate;
 pub(crate) use log::{Log, LogFormat};
@@ -178,24 +179,6 @@ impl Default for Index {
             checkpoint_events_max: 500_000,
             checkpoint_bytes_max: ByteSize::gib(1),
         }
-    }
-}
-
-/// The API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Api {
-    pub(crate) listen: SocketAddr,
-    /// Whether `/metrics` answers without a token.
-    pub(crate) metrics_open: bool,
-    /// HTTPS instead of HTTP.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tls: Option<Tls>,
-}
-
-impl Default for Api {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7081)), metrics_open: false, tls: None }
     }
 }
 

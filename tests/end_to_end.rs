@@ -11,18 +11,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{Centre, free_port, process_event};
-
-/// An event that the built-in rules must raise: LSASS memory dumped through comsvcs.
-fn dump_of_lsass(host: &str) -> Value {
-    let mut event = process_event(
-        host,
-        "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 624 C:\\Temp\\l.dmp full",
-    );
-    event["Image"] = json!("C:\\Windows\\System32\\rundll32.exe");
-    event["OriginalFileName"] = json!("RUNDLL32.EXE");
-    event
-}
+use support::{Centre, dump_of_lsass, free_port, post, process_event};
 
 /// Asks until `ready` says yes, at most for 30 s.
 fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
@@ -45,15 +34,6 @@ fn get(url: &str, token: &str) -> (u16, Value) {
     let (runtime, http) = http();
     runtime.block_on(async {
         let answer = http.get(url).bearer_auth(token).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    })
-}
-
-fn post(centre: &Centre, key: &str, body: String) -> (u16, Value) {
-    let (runtime, http) = http();
-    runtime.block_on(async {
-        let url = format!("{}/ingest", centre.ingest);
-        let answer = http.post(url).bearer_auth(key).body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     })
 }

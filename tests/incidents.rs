@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{Centre, process_event};
+use support::{Centre, dump_of_lsass, post};
 
 /// A command that goes on; its lines of JSON as they come.
 struct Follower {
@@ -54,22 +54,6 @@ impl Drop for Follower {
     }
 }
 
-fn dump_lsass(centre: &Centre, key: &str, host: &str) {
-    let mut event = process_event(
-        host,
-        "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 624 C:\\Temp\\l.dmp full",
-    );
-    event["Image"] = "C:\\Windows\\System32\\rundll32.exe".into();
-    event["OriginalFileName"] = "RUNDLL32.EXE".into();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let url = format!("{}/ingest", centre.ingest);
-    let status = runtime.block_on(async {
-        let request = reqwest::Client::new().post(url).bearer_auth(key).body(event.to_string());
-        request.send().await.unwrap().status()
-    });
-    assert_eq!(status, 200);
-}
-
 #[test]
 fn incidents_are_worked_and_followed_over_a_restart() {
     let mut centre = Centre::new("");
@@ -80,7 +64,7 @@ fn incidents_are_worked_and_followed_over_a_restart() {
     let mut hosts = Vec::new();
     let first = loop {
         let host = format!("pc-{}", hosts.len());
-        dump_lsass(&centre, &key, &host);
+        assert_eq!(post(&centre, &key, dump_of_lsass(&host).to_string()).0, 200);
         hosts.push(host);
         if let Ok(line) = follower.lines.recv_timeout(Duration::from_secs(2)) {
             break line;

@@ -18,11 +18,11 @@ use axum::{
     Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::post,
+    routing,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use support::{Centre, process_event};
+use support::{Centre, dump_of_lsass, post};
 
 /// Takes messages and answers as it is told to.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Receiver {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 sender.send(listener.local_addr().unwrap()).unwrap();
-                let router = Router::new().route("/hook", post(take)).with_state(state);
+                let router = Router::new().route("/hook", routing::post(take)).with_state(state);
                 axum::serve(listener, router).await.unwrap();
             });
         });
@@ -86,22 +86,6 @@ async fn take(
     let mut answers = receiver.answers.lock().unwrap();
     let status = if answers.is_empty() { 204 } else { answers.remove(0) };
     StatusCode::from_u16(status).unwrap()
-}
-
-fn dump_lsass(centre: &Centre, key: &str, host: &str) {
-    let mut event = process_event(
-        host,
-        "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 624 C:\\Temp\\l.dmp full",
-    );
-    event["Image"] = "C:\\Windows\\System32\\rundll32.exe".into();
-    event["OriginalFileName"] = "RUNDLL32.EXE".into();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let url = format!("{}/ingest", centre.ingest);
-    let status = runtime.block_on(async {
-        let request = reqwest::Client::new().post(url).bearer_auth(key).body(event.to_string());
-        request.send().await.unwrap().status()
-    });
-    assert_eq!(status, 200);
 }
 
 /// Checks the signature as the standard says, and with its own library where that is installed.
@@ -159,7 +143,7 @@ fn a_receiver_is_told_once_over_failures_and_restarts() {
     let key = centre.onboard("dijon", "dijon-pc", "windows");
     centre.start();
     receiver.answer_next(&[500]);
-    dump_lsass(&centre, &key, "pc-1");
+    assert_eq!(post(&centre, &key, dump_of_lsass("pc-1").to_string()).0, 200);
     // The first try fails; the next one comes seconds later, with the same id, and holds up
     // nothing else.
     let messages = receiver.wait(4);

@@ -1,9 +1,9 @@
 //! `jacquemart notify`.
 
 use anyhow::{Context as _, anyhow};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use event::Timestamp;
+use ingest::outbound;
 use reqwest::Method;
 use serde_json::json;
 
@@ -51,17 +51,11 @@ pub(crate) async fn run(global: &Global, args: Notify) -> Result<Exit, Failure> 
         }
         Notify::Test { name } => test(global, &name).await?,
         Notify::Secret => {
-            let mut bytes = [0; 32];
-            getrandom(&mut bytes).context("failed to draw random bits")?;
-            print::outln!("whsec_{}", BASE64_STANDARD.encode(bytes));
+            let secret = outbound::Webhook::draw_secret().context("failed to draw a secret")?;
+            print::outln!("{secret}");
         }
     }
     Ok(Exit::Done)
-}
-
-fn getrandom(bytes: &mut [u8]) -> std::io::Result<()> {
-    use std::io::Read as _;
-    std::fs::File::open("/dev/urandom")?.read_exact(bytes)
 }
 
 async fn test(global: &Global, name: &str) -> Result<(), Failure> {
@@ -73,8 +67,8 @@ async fn test(global: &Global, name: &str) -> Result<(), Failure> {
         let text = format!("no [[notify.webhooks]] is called {name:?}; configured: {known}");
         Failure::new(Exit::NotFound, anyhow!(text))
     })?;
-    let opened = tokio::task::spawn_blocking(move || notify::open(&webhook)).await;
-    let receiver = opened.context("opening a webhook panicked")?.map_err(|error| {
+    let mut receiver = notify::Receiver::new(webhook);
+    let receiver = tokio::task::block_in_place(|| receiver.open()).map_err(|error| {
         Failure::new(Exit::Usage, error.context(format!("webhook {name:?} cannot be used")))
     })?;
     let now = Timestamp::now();

@@ -5,7 +5,7 @@ mod message;
 mod worker;
 
 use anyhow::{Context as _, anyhow};
-use ingest::outbound::{self, CallError};
+use ingest::outbound::{self, CallError, Secret};
 use reqwest::Url;
 
 use crate::{config, secret};
@@ -13,14 +13,44 @@ use crate::{config, secret};
 pub(crate) use message::{Message, test_message};
 pub(crate) use worker::NotifyWorker;
 
-/// The receiver that a section names. Reads its secret and certificates, so it blocks; a secret
-/// that was replaced is in force with the next message.
-pub(crate) fn open(webhook: &config::Webhook) -> anyhow::Result<outbound::Webhook> {
-    let url = Url::parse(&webhook.url).context("its url is none")?;
-    let signing = secret::read(webhook.secret_file.as_ref(), webhook.secret_env.as_ref())?;
-    let ca_pem = webhook.ca_file.as_deref().map(secret::file).transpose()?;
-    outbound::Webhook::new(url, &signing, ca_pem, webhook.allow_private)
-        .map_err(|reason| anyhow!(reason))
+/// A configured receiver, with what was read for it. Its secret and certificates are looked at for
+/// each message, and it is opened anew where they are others.
+pub(crate) struct Receiver {
+    section: config::Webhook,
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    secret: Secret,
+    ca_pem: Option<Vec<u8>>,
+    webhook: outbound::Webhook,
+}
+
+impl Receiver {
+    /// Of a section; nothing is read yet.
+    pub(crate) fn new(section: config::Webhook) -> Self {
+        Self { section, opened: None }
+    }
+
+    /// The way to it. Blocks.
+    pub(crate) fn open(&mut self) -> anyhow::Result<&outbound::Webhook> {
+        let section = &self.section;
+        let secret = secret::read(section.secret_file.as_ref(), section.secret_env.as_ref())?;
+        let ca_pem = section.ca_file.as_deref().map(secret::file).transpose()?;
+        let known = self.opened.take();
+        let known = known.filter(|known| known.secret == secret && known.ca_pem == ca_pem);
+        let opened = match known {
+            Some(known) => known,
+            None => {
+                let url = Url::parse(&section.url).context("its url is none")?;
+                let private = section.allow_private;
+                let webhook = outbound::Webhook::new(url, &secret, ca_pem.clone(), private)
+                    .map_err(|reason| anyhow!(reason))?;
+                Opened { secret, ca_pem, webhook }
+            }
+        };
+        Ok(&self.opened.insert(opened).webhook)
+    }
 }
 
 /// Why a message was not taken, without the URL, whose path may be the proof that opens it.

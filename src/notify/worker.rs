@@ -7,7 +7,7 @@ use event::Timestamp;
 use store::db::{Database, IncidentStatus, Notice, NoticeKind, NoticeOutcome};
 use tokio_util::sync::CancellationToken;
 
-use super::Message;
+use super::{Message, Receiver};
 use crate::{config::Webhook, metrics::Metrics};
 
 /// How often is looked for what has become due; a change is told of at once.
@@ -29,10 +29,11 @@ pub(crate) struct NotifyWorker {
 impl NotifyWorker {
     /// Tells until `stop`. Whatever fails is tried again, and stops no other part.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut receiver = Receiver::new(self.webhook.clone());
         let mut changes = self.db.incident_changes();
         loop {
             changes.mark_unchanged();
-            if let Err(error) = self.round(&stop).await {
+            if let Err(error) = self.round(&mut receiver, &stop).await {
                 tracing::warn!(webhook = self.webhook.name, %error, "failed to look for what to tell; trying again");
             }
             tokio::select! {
@@ -43,7 +44,11 @@ impl NotifyWorker {
         }
     }
 
-    async fn round(&self, stop: &CancellationToken) -> Result<(), store::db::DbError> {
+    async fn round(
+        &self,
+        receiver: &mut Receiver,
+        stop: &CancellationToken,
+    ) -> Result<(), store::db::DbError> {
         let hook = self.webhook.hook();
         while self.db.make_notices(&hook, Timestamp::now()).await?.1 {
             if stop.is_cancelled() {
@@ -55,7 +60,7 @@ impl NotifyWorker {
             let whole = due.len() < AT_ONCE;
             for notice in due {
                 let outcome = tokio::select! {
-                    outcome = self.tell(&notice) => outcome,
+                    outcome = self.tell(receiver, &notice) => outcome,
                     // Whether it arrived is not known: it is sent again, with the same id.
                     () = stop.cancelled() => return Ok(()),
                 };
@@ -73,14 +78,12 @@ impl NotifyWorker {
         }
     }
 
-    async fn tell(&self, notice: &Notice) -> NoticeOutcome {
+    async fn tell(&self, receiver: &mut Receiver, notice: &Notice) -> NoticeOutcome {
         if notice.kind == NoticeKind::Unacknowledged && notice.status != IncidentStatus::New {
             return NoticeOutcome::Dropped;
         }
-        let webhook = self.webhook.clone();
-        let opened = tokio::task::spawn_blocking(move || super::open(&webhook)).await;
-        let opened = opened.unwrap_or_else(|panic| Err(panic.into()));
-        let receiver = match opened {
+        // Two small files at most, once a message.
+        let receiver = match tokio::task::block_in_place(|| receiver.open()) {
             Ok(receiver) => receiver,
             Err(error) => return self.failed(notice, format!("{error:#}"), false),
         };

@@ -224,6 +224,28 @@ pub(crate) fn process_event(host: &str, command_line: &str) -> Value {
     })
 }
 
+/// An event that the built-in rules must raise: LSASS memory dumped through comsvcs.
+pub(crate) fn dump_of_lsass(host: &str) -> Value {
+    let mut event = process_event(
+        host,
+        "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 624 C:\\Temp\\l.dmp full",
+    );
+    event["Image"] = "C:\\Windows\\System32\\rundll32.exe".into();
+    event["OriginalFileName"] = "RUNDLL32.EXE".into();
+    event
+}
+
+/// Posts records to `/ingest` with a feed's key; the status and the answer.
+pub(crate) fn post(centre: &Centre, key: &str, body: String) -> (u16, Value) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("{}/ingest", centre.ingest);
+        let answer = reqwest::Client::new().post(url).bearer_auth(key).body(body).send().await;
+        let answer = answer.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    })
+}
+
 /// Now, as Sysmon writes it.
 pub(crate) fn now_utc() -> String {
     let now = event::Timestamp::from_millis(event::Timestamp::now().as_millis()).to_string();

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use ring::hmac;
+use ring::{
+    hmac,
+    rand::{SecureRandom as _, SystemRandom},
+};
 use url::Url;
 
 use super::{Access, Auth, Call, CallError, Client, Limits, Secret};
@@ -28,6 +31,14 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Draws a secret of 256 random bits.
+    pub fn draw_secret() -> std::io::Result<String> {
+        let mut bytes = [0; 32];
+        let drawn = SystemRandom::new().fill(&mut bytes);
+        drawn.map_err(|_| std::io::Error::other("no random bits could be had"))?;
+        Ok(format!("whsec_{}", BASE64_STANDARD.encode(bytes)))
+    }
+
     /// `secret` is `whsec_` and the base64 of 24 to 64 bytes. Without `allow_private` nothing is
     /// sent to addresses that are not public. Reads the system's certificates, so it blocks. A
     /// short reason where it cannot be.

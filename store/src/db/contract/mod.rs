@@ -23,6 +23,7 @@ pub mod catalog;
 pub mod concurrency;
 pub mod correlations;
 pub mod incidents;
+pub mod likeness;
 pub mod notices;
 pub mod pages;
 pub mod policies;
@@ -31,6 +32,7 @@ pub mod registers;
 pub mod rules;
 pub mod tenancy;
 pub mod tokens;
+pub mod work;
 
 /// One database of the backend under test.
 pub trait Fixture: Send + Sync + Sized + 'static {
@@ -51,10 +53,9 @@ macro_rules! db_contract {
             correlations: [the_last_state_is_kept, states_never_move_back],
             incidents: [changes_are_kept_and_told, closing_demands_a_verdict,
                 useless_changes_are_refused, versions_guard_changes, closed_incidents_are_not_joined,
-                comments_are_bounded, assignees_and_labels_are_kept,
-                severities_are_overridden_with_a_reason, times_of_work_are_kept,
-                comments_are_for_whom_they_are, weak_signals_add_up, similar_incidents_are_found,
-                changes_can_be_followed, merging_moves_all_of_it],
+                comments_are_bounded],
+            likeness: [weak_signals_add_up, similar_incidents_are_found, changes_can_be_followed,
+                merging_moves_all_of_it],
             notices: [each_happening_is_told_once, hooks_choose, what_is_sent_is_settled],
             pages: [lists_are_complete_under_inserts, filters_hold, orders_hold, detections_come_oldest_first,
                 cursors_of_others_are_refused, big_detections_make_short_pages],
@@ -70,6 +71,8 @@ macro_rules! db_contract {
             tenancy: [foreign_and_absent_are_alike, lists_hold_the_scope,
                 communes_never_share_incidents],
             tokens: [tokens_open_their_scope, tokens_end, tokens_are_checked],
+            work: [assignees_and_labels_are_kept, severities_are_overridden_with_a_reason,
+                times_of_work_are_kept, comments_are_for_whom_they_are],
         );
     };
     (@each $fixture:ident; $($group:ident: [$($check:ident),* $(,)?]),* $(,)?) => {
