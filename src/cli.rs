@@ -16,7 +16,7 @@ use ingest::intel::Shape;
 
 pub(crate) use audit::Audit;
 pub(crate) use events::Event;
-pub(crate) use feed::Feed;
+pub(crate) use feed::{DeviceState, Feed};
 pub(crate) use hunt::Hunt;
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
 pub(crate) use notify::Notify;

@@ -14,6 +14,7 @@ mod rules;
 mod secret;
 mod send;
 mod serve;
+mod sse;
 mod wire;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use event::{FeedId, SLOTS_A_DAY, Timestamp, slot_of};
 use serde_json::{Value, json};
 use store::db::{self, FeedActivity};
-use support::{Centre, process_event};
+use support::Centre;
 
 /// Four weeks in which `pc` sent in every five minutes until an hour ago, `phones` from 6 h to 22 h,
 /// and `steady` until now; somebody listened all the while.
@@ -91,7 +91,7 @@ fn a_silent_feed_is_an_incident_of_its_commune_once() {
     let status = centre.json(&["feed", "status", "pc"]);
     assert_eq!(status["health"]["is_silent"], true, "{status}");
     assert_eq!(status["health"]["records"], 0, "{status}");
-    assert!(status["health"]["known_since"].is_string(), "{status}");
+    assert!(status["health"]["first_received"].is_string(), "{status}");
     assert_eq!(
         status["health"]["last_received"].as_str().map(|at| &at[..16]),
         Some(&text[..16]),
@@ -113,16 +113,55 @@ fn a_silent_feed_is_an_incident_of_its_commune_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sent = runtime.block_on(async {
         let http = reqwest::Client::new();
-        let body = process_event("ws-1", "whoami").to_string();
+        let body = json!({"host": {"name": "ws-1"}, "message": "whoami"}).to_string();
         http.post(format!("{}/ingest", centre.ingest)).bearer_auth(key).body(body).send().await
     });
     assert_eq!(sent.unwrap().status(), 200);
     assert_eq!(centre.json(&["feed", "status", "pc"])["health"]["is_silent"], false);
+    wait_for("decoded", || {
+        let status = centre.json(&["feed", "status", "pc"]);
+        (status["health"]["decoded"] == json!(1)).then_some(status)
+    });
+    let file = centre.path("inventory.csv");
+    std::fs::write(&file, "\u{feff}nom;salle\nWS-1;12\n# off\n\"ws-2\";13\n").unwrap();
+    let file = file.to_str().unwrap();
+    let declared = centre.json(&["feed", "inventory", "pc", file]);
+    assert_eq!(declared, json!({"declared": 2, "missing": 1, "unknown": 0}));
+    let unknown = centre.json(&["feed", "devices", "phones"]);
+    assert_eq!(unknown["items"], json!([]));
     centre.stop();
     centre.start();
     let found = wait_for("event", || events(&centre, "event.action:feed-resumed").pop());
     let message = found["message"].as_str().unwrap();
-    assert!(message.starts_with("La source pc (ecs) envoie de nouveau, après "), "{found}");
+    assert!(message.starts_with("La source pc (ecs) envoie de nouveau depuis le "), "{found}");
+    // The incident about it says so.
+    let shown = wait_for("comment", || {
+        let shown = centre.json(&["incident", "show", id]);
+        shown["timeline"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|e| e["kind"] == "comment")
+            .then_some(shown)
+    });
+    let timeline = shown["timeline"].as_array().unwrap();
+    let said: Vec<_> = timeline.iter().filter(|entry| entry["kind"] == "comment").collect();
+    assert_eq!(said.len(), 1, "{shown}");
+    assert_eq!((&said[0]["by"], &said[0]["text"]), (&json!("jacquemart"), &found["message"]));
     assert_eq!(incidents(&centre).len(), 1);
+
+    // What was counted before the restart is known after it.
+    let status = wait_for("counts", || {
+        let status = centre.json(&["feed", "status", "pc"]);
+        (status["health"]["records"] == json!(1)).then_some(status)
+    });
+    assert_eq!(status["health"]["decoded"], 1, "{status}");
+    assert_eq!(status["health"]["devices"], 1, "{status}");
+    assert_eq!(status["inventory"], json!({"declared": 2, "missing": 1, "unknown": 0}));
+    let missing = centre.json(&["feed", "devices", "pc", "--state", "missing"]);
+    let missing: Vec<_> = missing["items"].as_array().unwrap().iter().map(|d| &d["name"]).collect();
+    assert_eq!(missing, ["ws-2"]);
+    let seen = centre.json(&["feed", "devices", "pc", "--state", "seen"]);
+    assert_eq!(seen["items"][0]["name"], "ws-1", "{seen}");
     centre.stop();
 }

@@ -7,11 +7,20 @@ use axum::{
 };
 use event::{CommuneId, Feed, FeedId, FormatName, Timestamp};
 use serde::Serialize;
-use store::{auth::Secret, db::DbError};
+use store::{Scope, auth::Secret, db::DbError};
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{App, FeedHealth, ask::Ask, communes, nearest::hint, page, problem::Problem, quota};
+use crate::{
+    App, FeedHealth,
+    ask::Ask,
+    communes,
+    devices::{self, Inventory},
+    nearest::hint,
+    page,
+    problem::Problem,
+    quota,
+};
 
 /// For how long two keys may open a feed, in seconds.
 const OVERLAP_MAX_S: u64 = 30 * 86_400;
@@ -51,21 +60,33 @@ pub(crate) async fn set_quota(app: App, mut ask: Ask) -> Result<Response, Proble
 
 /// A feed with how it does.
 #[derive(Serialize)]
-struct WithHealth<'a> {
+pub(crate) struct WithHealth<'a> {
     #[serde(flatten)]
     feed: &'a Feed,
     health: FeedHealth,
+    /// How its devices stand to its inventory, where it has one.
+    inventory: Option<Inventory>,
     /// What was turned away without anyone knowing whose it is; for those who see all communes.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_unknown: Option<BTreeMap<String, u64>>,
 }
 
-/// How a feed does, as the process that answers has seen it.
+/// How a feed does.
 pub(crate) async fn health(app: App, ask: Ask) -> Result<Response, Problem> {
     let feed = find(&app, &ask).await?;
+    Ok(Json(with_health(&app, ask.scope(), &feed).await?).into_response())
+}
+
+/// `feed` with how it does, as `scope` may know it.
+pub(crate) async fn with_health<'a>(
+    app: &App,
+    scope: &Scope,
+    feed: &'a Feed,
+) -> Result<WithHealth<'a>, Problem> {
+    let inventory = Inventory::of(&devices::of(app, scope, &feed.id).await?);
     let health = app.feed_watch.of(&feed.id);
-    let refused_unknown = ask.scope().is_all().then(|| app.feed_watch.refused_unknown());
-    Ok(Json(WithHealth { feed: &feed, health, refused_unknown }).into_response())
+    let refused_unknown = scope.is_all().then(|| app.feed_watch.refused_unknown());
+    Ok(WithHealth { feed, health, inventory, refused_unknown })
 }
 
 /// Adds a feed; its name is its id where none is given.
@@ -109,7 +130,8 @@ pub(crate) async fn rotate(app: App, mut ask: Ask) -> Result<Response, Problem> 
     Ok(Json(body).into_response())
 }
 
-async fn find(app: &App, ask: &Ask) -> Result<Feed, Problem> {
+/// The feed that is asked for.
+pub(crate) async fn find(app: &App, ask: &Ask) -> Result<Feed, Problem> {
     let id: FeedId = ask.id("feed")?;
     let found = app.db.feed(ask.scope(), &id).await.map_err(Problem::of_db)?;
     found.ok_or_else(|| Problem::not_found("feed", id.as_str()))

@@ -16,8 +16,8 @@ use crate::{
     account::Account,
     around,
     ask::{Ask, admit},
-    audit, auth, communes, events, feeds, health, incident_change, incidents, indicators, me,
-    metrics, notices, policy,
+    audit, auth, communes, devices, events, feed_stream, feeds, health, incident_change, incidents,
+    indicators, me, metrics, notices, policy,
     problem::Problem,
     rules, status, stream, tokens,
 };
@@ -242,6 +242,14 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/feeds/{id}", Reader, feeds::get),
         Route::new(Method::GET, "/api/v1/feeds/{id}/health", Reader, feeds::health)
             .audited("feed.health"),
+        Route::new(Method::GET, "/api/v1/feeds/{id}/health/stream", Reader, feed_stream::health)
+            .audited("feed.health"),
+        Route::new(Method::GET, "/api/v1/feeds/{id}/devices", Reader, devices::list)
+            .params(&["state"])
+            .audited("feed.devices"),
+        Route::new(Method::PUT, "/api/v1/feeds/{id}/inventory", Admin, devices::declare)
+            .body(&["devices"])
+            .audited("feed.inventory"),
         Route::new(Method::PUT, "/api/v1/feeds/{id}/quota", Admin, feeds::set_quota)
             .body(&["records_per_s", "bytes_per_s"])
             .audited("feed.quota"),

@@ -14,6 +14,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
+use futures::Stream;
 use store::{Scope, db::DbError};
 use tokio::{sync::watch, time::Instant};
 
@@ -35,7 +36,7 @@ const AT_ONCE: usize = 100;
 
 /// How often is looked where nothing tells of a change, and how often the token is tried anew:
 /// a revoked one ends its streams within this.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a line goes out where nothing happens, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -62,7 +63,7 @@ impl Streams {
 }
 
 /// One stream, given back when it ends.
-struct Held {
+pub(crate) struct Held {
     streams: Streams,
     caller: String,
 }
@@ -83,13 +84,7 @@ impl Drop for Held {
 pub(crate) async fn incidents(app: App, ask: Ask) -> Result<Response, Problem> {
     let had = last_event_id(&ask)?;
     let (scope, _) = communes::narrowed(&app, ask.scope(), &ask.params).await?;
-    let held = app.streams.hold(&ask.caller().name).ok_or_else(|| {
-        let detail = format!(
-            "there are {STREAMS_PER_CALLER_MAX} streams of yours or {STREAMS_MAX} of all callers \
-             open; close one"
-        );
-        Problem::new(Kind::TooMany, detail).header(axum::http::header::RETRY_AFTER, "5")
-    })?;
+    let held = hold(&app, &ask)?;
     // Told of changes from before the first look, so that none falls between.
     let told = app.db.incident_changes();
     let last = app.db.last_change().await.map_err(Problem::of_db)?;
@@ -113,11 +108,28 @@ pub(crate) async fn incidents(app: App, ask: Ask) -> Result<Response, Problem> {
         tried: Instant::now(),
         _held: held,
     };
-    let stream = futures::stream::unfold(following, Following::next);
+    Ok(respond(futures::stream::unfold(following, Following::next)))
+}
+
+/// A place among the streams for whoever asks.
+pub(crate) fn hold(app: &App, ask: &Ask) -> Result<Held, Problem> {
+    app.streams.hold(&ask.caller().name).ok_or_else(|| {
+        let detail = format!(
+            "there are {STREAMS_PER_CALLER_MAX} streams of yours or {STREAMS_MAX} of all callers \
+             open; close one"
+        );
+        Problem::new(Kind::TooMany, detail).header(axum::http::header::RETRY_AFTER, "5")
+    })
+}
+
+/// The answer whose body the events are, as they come.
+pub(crate) fn respond(
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+) -> Response {
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let no_buffer =
         [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
-    Ok((no_buffer, Sse::new(stream).keep_alive(keep_alive)).into_response())
+    (no_buffer, Sse::new(events).keep_alive(keep_alive)).into_response()
 }
 
 /// The event that the client had last: by the header that browsers send, or by a parameter.

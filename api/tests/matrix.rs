@@ -174,8 +174,19 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::GET, "/api/v1/feeds/{id}", &|of| {
         target(format!("/api/v1/feeds/{of}-pc"), None, format!("{of}-pc"))
     });
-    add(Method::GET, "/api/v1/feeds/{id}/health", &|of| {
-        target(format!("/api/v1/feeds/{of}-pc/health"), None, format!("{of}-pc"))
+    for path in [
+        "/api/v1/feeds/{id}/health",
+        "/api/v1/feeds/{id}/health/stream",
+        "/api/v1/feeds/{id}/devices",
+    ] {
+        add(Method::GET, path, &|of| {
+            let id = format!("{of}-pc");
+            target(path.replace("{id}", &id), None, id)
+        });
+    }
+    add(Method::PUT, "/api/v1/feeds/{id}/inventory", &|of| {
+        let body = json!({"devices": [format!("{of}-secret")]});
+        target(format!("/api/v1/feeds/{of}-pc/inventory"), Some(body), format!("{of}-pc"))
     });
     add(Method::PUT, "/api/v1/communes/{id}/quota", &|of| {
         target(format!("/api/v1/communes/{of}/quota"), Some(json!({"records_per_s": 9})), of)

@@ -1,6 +1,8 @@
 //! `jacquemart feed …`.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use event::{CommuneId, FeedId, FormatName};
 use reqwest::Url;
 
@@ -60,6 +62,26 @@ pub(crate) enum Feed {
         #[command(flatten)]
         server: Server,
     },
+    /// List the hosts and phones of a feed: seen, declared, or both
+    Devices {
+        /// The feed
+        id: FeedId,
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<DeviceState>,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Declare which hosts and phones a feed should watch, instead of what was declared before
+    Inventory {
+        /// The feed
+        id: FeedId,
+        /// A file with one name a line, or a CSV whose first column has them; - is stdin
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Replace a feed's key and print the new one, once; the old one stops working
     Rotate {
         /// The feed
@@ -86,4 +108,26 @@ pub(crate) struct Snippet {
     /// the one that the configuration listens on)
     #[arg(long, value_name = "URL")]
     pub(crate) send_to: Option<Url>,
+}
+
+/// How a device stands to the inventory.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DeviceState {
+    /// Declared, and never seen
+    Missing,
+    /// Seen, and not declared
+    Unknown,
+    /// Declared and seen
+    Seen,
+}
+
+impl DeviceState {
+    /// As the API has it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+            Self::Seen => "seen",
+        }
+    }
 }

@@ -55,6 +55,12 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
             let timeout = std::time::Duration::from_secs(timeout_s);
             return feed_health::wait(global, &id, timeout, &server).await;
         }
+        Feed::Devices { id, state, server } => {
+            return feed_health::devices(global, &id, state, &server).await;
+        }
+        Feed::Inventory { id, file, server } => {
+            return feed_health::declare(global, &id, &file, &server).await;
+        }
         Feed::Rotate { id, overlap_h, snippet, server } => {
             let send_to = SendTo::of(snippet.send_to, &load_config(global)?)?;
             let client = connect(global, &server).await?;

@@ -2,22 +2,31 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use event::FeedId;
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
     Exit, Failure,
-    cli::{Global, Output, Server},
+    cli::{DeviceState, Global, Output, Server},
     client::Client,
     commands::connect,
     print::{self, safe},
+    sse::Events,
 };
 
-/// How often `wait` looks.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long after the connection broke it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// What the first column of a CSV of devices is called.
+const HEADINGS: [&str; 8] =
+    ["nom", "name", "hostname", "host", "device", "appareil", "poste", "équipement"];
+/// What `wait` says where it never learnt how the feed does.
+const UNREACHABLE: &str = "the centre did not say how the feed does";
 /// A clock that is off by more is named.
 const CLOCK_OFF_MS: i64 = 3_600_000;
 
@@ -93,7 +102,6 @@ async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failur
         ("bytes", "health.bytes"),
         ("first received", "health.first_received"),
         ("last received", "health.last_received"),
-        ("known since", "health.known_since"),
         ("silent for too long", "health.is_silent"),
         ("events", "health.decoded"),
         ("partly decoded", "health.partly_decoded"),
@@ -101,6 +109,9 @@ async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failur
         ("latest event", "health.last_event"),
         ("lag of the last, ms", "health.lag_ms"),
         ("devices", "health.devices"),
+        ("declared devices", "inventory.declared"),
+        ("of them never seen", "inventory.missing"),
+        ("seen, not declared", "inventory.unknown"),
         ("first that a rule can use", "health.first_usable"),
     ] {
         print::outln!("{what:<26} {}", safe(&print::cell(&told, path)));
@@ -129,9 +140,102 @@ async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failur
     Ok(())
 }
 
+pub(super) async fn devices(
+    global: &Global,
+    id: &FeedId,
+    state: Option<DeviceState>,
+    server: &Server,
+) -> Result<Exit, Failure> {
+    let client = connect(global, server).await?;
+    let path = format!("/api/v1/feeds/{id}/devices");
+    let query: Vec<_> =
+        state.into_iter().map(|state| ("state", state.as_str().to_owned())).collect();
+    let answer = client.get(&path, &query).await;
+    client.close().await;
+    let columns = [
+        ("NAME", "name"),
+        ("STATE", "state"),
+        ("FIRST SEEN", "first_seen"),
+        ("LAST SEEN", "last_seen"),
+        ("DECLARED", "declared"),
+    ];
+    print::list(global.output, &answer?, &columns)?;
+    Ok(Exit::Done)
+}
+
+/// Declares the devices that `file` names, one a line; the first column of a CSV.
+pub(super) async fn declare(
+    global: &Global,
+    id: &FeedId,
+    file: &Path,
+    server: &Server,
+) -> Result<Exit, Failure> {
+    let text = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()).context("failed to read stdin"),
+        _ => std::fs::read_to_string(file)
+            .with_context(|| format!("failed to read {}", file.display())),
+    }?;
+    let names = names_of(&text);
+    let client = connect(global, server).await?;
+    let path = format!("/api/v1/feeds/{id}/inventory");
+    let answer = client.send(Method::PUT, &path, serde_json::json!({ "devices": names })).await;
+    client.close().await;
+    let answer = answer?;
+    match global.output {
+        Output::Json => print::json(&answer)?,
+        Output::Table => print::outln!(
+            "{} devices declared, {} of them never seen; {} seen that are not declared",
+            print::cell(&answer, "declared"),
+            print::cell(&answer, "missing"),
+            print::cell(&answer, "unknown")
+        ),
+    }
+    Ok(Exit::Done)
+}
+
+/// The first column of each line, without blank lines, comments and a heading.
+fn names_of(text: &str) -> Vec<&str> {
+    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    lines
+        .filter_map(|(index, line)| {
+            let mut cells = line.split([',', ';', '\t']);
+            let name = cells.next().unwrap_or_default().trim().trim_matches('"');
+            let is_heading = index == 0
+                && cells.next().is_some()
+                && HEADINGS.iter().any(|heading| name.eq_ignore_ascii_case(heading));
+            (!name.is_empty() && !name.starts_with('#') && !is_heading).then_some(name)
+        })
+        .collect()
+}
+
 fn counts(value: &Value) -> BTreeMap<String, u64> {
     let pairs = value.as_object().into_iter().flatten();
     pairs.filter_map(|(key, count)| Some((key.clone(), count.as_u64()?))).collect()
+}
+
+/// Looks at each change of the feed's health until the last step is done.
+async fn follow(client: &Client, id: &FeedId, wait: &mut Option<Wait>) -> Result<(), Failure> {
+    let path = format!("/api/v1/feeds/{id}/health/stream");
+    loop {
+        match client.follow(&path, &[], None).await {
+            Ok(mut response) => {
+                let mut events = Events::default();
+                while let Ok(Some(chunk)) = response.chunk().await {
+                    for event in events.push(&chunk)? {
+                        let told = serde_json::from_str(&event.data)
+                            .context("failed to read how the feed does")?;
+                        if wait.get_or_insert_with(|| Wait::begin(&told)).look(&told)? {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            // A centre that restarts meanwhile is waited for.
+            Err(failure) if wait.is_some() && failure.exit() == Exit::Unreachable => {}
+            Err(failure) => return Err(failure),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
 }
 
 /// What `wait` has said already.
@@ -152,20 +256,14 @@ pub(super) async fn wait(
     let client = running(global, server).await?;
     let until = Instant::now() + timeout;
     let mut wait: Option<Wait> = None;
-    let outcome = loop {
-        let told = match health(&client, id.as_str()).await {
-            Ok(told) => told,
-            Err(failure) => break Err(failure),
-        };
-        let wait = wait.get_or_insert_with(|| Wait::begin(&told));
-        if wait.look(&told)? {
-            break Ok(Exit::Done);
+    let followed = tokio::time::timeout_at(until.into(), follow(&client, id, &mut wait)).await;
+    let outcome = match followed {
+        Ok(outcome) => outcome.map(|()| Exit::Done),
+        Err(_) => {
+            let missing = wait.as_ref().map_or(UNREACHABLE, Wait::missing);
+            print::outln!("the time is over: {missing}");
+            Ok(Exit::Found)
         }
-        if Instant::now() >= until {
-            print::outln!("the time is over: {}", wait.missing());
-            break Ok(Exit::Found);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     };
     client.close().await;
     outcome

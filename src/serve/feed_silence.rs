@@ -25,6 +25,8 @@ use super::{
 use crate::metrics::Metrics;
 
 const EVERY: Duration = Duration::from_secs(60);
+/// The built-in rule that raises an incident from it.
+const RULE: &str = "9d6a3b52-0b7e-4a43-8f0e-6f2c1f6a7c11";
 /// The format of what the centre says of itself.
 const FORMAT: &str = "jacquemart";
 
@@ -53,6 +55,11 @@ enum Kind {
 impl FeedSilence {
     /// Looks every minute until `stop`, then writes down what was seen since.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        match self.db.seen_feed_devices().await {
+            Ok(known) => self.watch.know_devices(known),
+            // They are known again once they are seen.
+            Err(error) => tracing::warn!(%error, "failed to read the devices of feeds"),
+        }
         loop {
             if let Err(error) = self.look(Timestamp::now()).await {
                 self.metrics.worker_errors.with_label_values(&["feeds"]).inc();
@@ -66,7 +73,8 @@ impl FeedSilence {
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
-        // What is lost here makes a rhythm a minute less exact.
+        // What is lost here makes a rhythm and the counts a minute less exact.
+        self.keep_devices().await;
         if let Err(error) = self.db.note_feed_activity(self.watch.take_activity()).await {
             tracing::warn!(%error, "failed to keep when feeds were active last");
         }
@@ -84,15 +92,26 @@ impl FeedSilence {
         }
         let known =
             self.db.feed_activity().await.context("failed to read when feeds were active")?;
+        self.keep_devices().await;
         let feeds = self.feeds.all();
+        let counts = known.clone();
         let judged = move || judge(known, &feeds, now);
         let (news, silent) =
             tokio::task::spawn_blocking(judged).await.context("judging the feeds failed")?;
-        self.watch.set_silent(silent);
+        self.watch.set_known(silent, counts);
         for news in news {
             self.tell(news, now).await?;
         }
         Ok(())
+    }
+
+    async fn keep_devices(&self) {
+        for (feed, devices) in self.watch.take_devices() {
+            if let Err(error) = self.db.note_feed_devices(&feed, devices.clone()).await {
+                tracing::warn!(%error, %feed, "failed to keep the devices of a feed");
+                self.watch.give_devices_back(&feed, &devices);
+            }
+        }
     }
 
     /// Says it on the bus, then remembers that it was said.
@@ -119,8 +138,12 @@ impl FeedSilence {
                 );
                 told.silence_told = Some(news.since);
             }
-            Kind::Resumed(_) => {
+            Kind::Resumed(first) => {
                 tracing::info!(feed = %feed.id, commune = %feed.commune, "a feed sends again");
+                self.db
+                    .comment_on_feed(feed, RULE, &news.resumed(first), now)
+                    .await
+                    .context("failed to say in the incident that a feed sends again")?;
                 told.end_told = Some(news.since);
             }
         }
@@ -178,11 +201,25 @@ pub(crate) struct FeedRhythm {
 }
 
 impl News {
+    fn lasted(&self, until: Timestamp) -> Duration {
+        until.since(self.since)
+    }
+
+    /// That it sends again, since `first`.
+    fn resumed(&self, first: Timestamp) -> String {
+        let Feed { id, format, .. } = &*self.feed;
+        format!(
+            "La source {id} ({format}) envoie de nouveau depuis le {} UTC, après {} de silence.",
+            minute(first),
+            words(self.lasted(first))
+        )
+    }
+
     /// The record, in ECS.
     fn text(&self, now: Timestamp) -> Vec<u8> {
         let Feed { id, format, .. } = &*self.feed;
         let lasted = |until: Timestamp| {
-            let duration = until.since(self.since);
+            let duration = self.lasted(until);
             let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
             (words(duration), nanos)
         };
@@ -208,16 +245,14 @@ impl News {
                 })
             }
             Kind::Resumed(first) => {
-                let (words, nanos) = lasted(*first);
+                let (_, nanos) = lasted(*first);
                 json!({
                     "@timestamp": now,
                     "event.action": "feed-resumed",
                     "event.start": self.since,
                     "event.end": first,
                     "event.duration": nanos,
-                    "message": format!(
-                        "La source {id} ({format}) envoie de nouveau, après {words} de silence."
-                    ),
+                    "message": self.resumed(*first),
                 })
             }
         };

@@ -29,7 +29,10 @@ use store::{
     Scope,
     audit::{Trail, TrailConfig},
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
-    db::{self, Hook, NewException, NoticeKind, NoticeOutcome, Position, SharedDatabase},
+    db::{
+        self, FeedCounts, FeedFailure, Hook, NewException, NoticeKind, NoticeOutcome, Position,
+        SeenDevice, SharedDatabase,
+    },
     hunt::{
         FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
         StatisticsRequest,
@@ -45,12 +48,18 @@ struct OneFailure;
 
 impl api::FeedWatch for OneFailure {
     fn of(&self, feed: &FeedId) -> api::FeedHealth {
-        let failure = api::FeedFailure {
+        let failure = FeedFailure {
             received: Timestamp::from_millis(0),
             reason: "it is not JSON".to_owned(),
             raw: format!("{feed}-secret"),
         };
-        api::FeedHealth { failed: 1, failures: vec![failure], ..api::FeedHealth::default() }
+        let counts = FeedCounts { failed: 1, failures: vec![failure], ..FeedCounts::default() };
+        api::FeedHealth { counts, ..api::FeedHealth::default() }
+    }
+
+    fn new_devices(&self, feed: &FeedId) -> Vec<SeenDevice> {
+        let (first, last) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
+        vec![SeenDevice { name: format!("{feed}-secret"), first, last }]
     }
 
     fn refused_unknown(&self) -> std::collections::BTreeMap<String, u64> {

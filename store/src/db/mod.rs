@@ -22,6 +22,7 @@ mod activity;
 mod change;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod device;
 mod error;
 mod grouping;
 mod incident;
@@ -35,8 +36,11 @@ mod similar;
 mod split;
 pub mod sqlite;
 
-pub use activity::FeedActivity;
+pub use activity::{FeedActivity, FeedCounts, FeedFailure};
 pub use change::LABELS_MAX;
+pub use device::{
+    DEVICE_CHARS_MAX, DeviceState, FeedDevice, INVENTORY_MAX, SeenDevice, device_key, paired,
+};
 pub use error::DbError;
 pub use grouping::{ENTITIES_MAX, JOIN_WINDOW, TIMELINE_JOINED_MAX};
 
@@ -152,11 +156,30 @@ pub trait Database: Send + Sync + 'static {
     async fn quotas(&self, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
     /// Every quota, for the collectors, which work before any scope.
     async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
-    /// Adds when feeds were active to what is known of it already, whichever process saw it.
+    /// Adds when feeds were active and what was counted meanwhile to what is known of it already,
+    /// whichever process saw it.
     async fn note_feed_activity(&self, seen: Vec<FeedActivity>) -> Result<(), DbError>;
     /// When each feed was active, and when anybody listened, for the stage that watches over all
     /// feeds and shows it to nobody.
     async fn feed_activity(&self) -> Result<Vec<FeedActivity>, DbError>;
+    /// Adds what devices a feed's events named to those known, whichever process saw them.
+    async fn note_feed_devices(&self, id: &FeedId, seen: Vec<SeenDevice>) -> Result<(), DbError>;
+    /// Makes `names` the inventory of a feed, instead of the one before: the devices that it
+    /// should watch, whatever the case they are written in. Missing where the feed does not exist
+    /// in scope. Refused: more than [`INVENTORY_MAX`], names that are empty, too long or have
+    /// control characters.
+    async fn declare_feed_devices(
+        &self,
+        scope: &Scope,
+        id: &FeedId,
+        names: Vec<String>,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// All devices that events named, by feed, for the stage that watches over all feeds.
+    async fn seen_feed_devices(&self) -> Result<Vec<(FeedId, SeenDevice)>, DbError>;
+    /// The devices of a feed, seen or declared, by their names in lower case; see [`paired`].
+    /// Missing where the feed does not exist in scope.
+    async fn feed_devices(&self, scope: &Scope, id: &FeedId) -> Result<Vec<FeedDevice>, DbError>;
     /// Every feed with its keys' hashes, for the collectors, which answer before any scope: by
     /// feed, the old one after the new one.
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError>;
@@ -250,6 +273,16 @@ pub trait Database: Send + Sync + 'static {
     async fn last_change(&self) -> Result<u64, DbError>;
     /// Marked as changed whenever an incident may have changed; its value says nothing.
     fn incident_changes(&self) -> tokio::sync::watch::Receiver<()>;
+    /// Writes a comment by the centre itself, which the commune sees, into each incident that is
+    /// not closed, in which rule `rule` fired for `feed`; how many. The same comment again is not
+    /// written. What makes it works before any scope.
+    async fn comment_on_feed(
+        &self,
+        feed: &Feed,
+        rule: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<usize, DbError>;
     /// Changes an incident and writes the change into its timeline. Missing where the scope
     /// does not allow it, then Conflict where `if_version` is another, then Refused: nothing
     /// to change, a state or verdict that it has already, closing without a verdict, another

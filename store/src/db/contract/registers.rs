@@ -1,10 +1,13 @@
 //! Communes and feeds.
 
-use super::{Fixture, add_communes, at, commune, feed};
+use super::{Fixture, add_communes, at, commune, feed, only};
 use crate::{
     Scope,
     auth::Secret,
-    db::{DbError, FeedActivity, FeedKey},
+    db::{
+        DbError, DeviceState, FeedActivity, FeedCounts, FeedDevice, FeedFailure, FeedKey,
+        SeenDevice,
+    },
 };
 use event::{Commune, FeedId, Quota, QuotaOf, Timestamp, slot_of};
 
@@ -175,10 +178,100 @@ pub async fn activity_is_merged<F: Fixture>() {
     assert_eq!(db.feed_activity().await.unwrap(), []);
     db.note_feed_activity(vec![seen(feed("b"), &[0, 1_000]), seen(None, &[0])]).await.unwrap();
     db.note_feed_activity(vec![seen(feed("b"), &[500, 900]), seen(feed("a"), &[5])]).await.unwrap();
-    let told = FeedActivity { silence_told: Some(at(1_000)), ..FeedActivity::of(feed("b")) };
-    db.note_feed_activity(vec![told]).await.unwrap();
+    let failure = |s| FeedFailure { received: at(s), reason: "r".to_owned(), raw: "é".to_owned() };
+    let counts = |n, s| FeedCounts {
+        since: Some(at(s)),
+        records: n,
+        bytes: 10 * n,
+        decoded: n - 1,
+        partly_decoded: n / 2,
+        failed: 1,
+        failures: vec![failure(s)],
+        refused: [("key-wrong".to_owned(), n)].into(),
+        last_event: Some(at(s)),
+        first_usable: (n > 2).then(|| at(s)),
+    };
+    for told in [
+        FeedActivity { silence_told: Some(at(1_000)), ..FeedActivity::of(feed("b")) },
+        FeedActivity { counts: counts(2, 900), ..FeedActivity::of(feed("b")) },
+        FeedActivity { counts: counts(5, 800), ..FeedActivity::of(feed("b")) },
+    ] {
+        db.note_feed_activity(vec![told]).await.unwrap();
+    }
     db.note_feed_activity(Vec::new()).await.unwrap();
     let mut b = seen(feed("b"), &[0, 500, 900, 1_000]);
     b.silence_told = Some(at(1_000));
+    b.counts = FeedCounts {
+        since: Some(at(800)),
+        records: 7,
+        bytes: 70,
+        decoded: 5,
+        partly_decoded: 3,
+        failed: 2,
+        failures: vec![failure(900), failure(800)],
+        refused: [("key-wrong".to_owned(), 7)].into(),
+        last_event: Some(at(900)),
+        first_usable: Some(at(800)),
+    };
+    let db = fixture.open().await;
     assert_eq!(db.feed_activity().await.unwrap(), [seen(None, &[0]), seen(feed("a"), &[5]), b]);
+}
+
+/// A feed's devices are what its events named and what its inventory does.
+pub async fn devices_are_kept<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    add_communes(&db, &["dijon", "talant"]).await;
+    let id = FeedId::new("pc").unwrap();
+    db.add_feed(feed("pc", "dijon"), Secret::generate("jqf").unwrap().hash()).await.unwrap();
+    let seen = |name: &str, first, last| SeenDevice {
+        name: name.to_owned(),
+        first: at(first),
+        last: at(last),
+    };
+    db.note_feed_devices(&id, vec![seen("PC-1", 5, 9), seen("pc-2", 6, 6)]).await.unwrap();
+    db.note_feed_devices(&id, vec![seen("pc-1", 3, 7)]).await.unwrap();
+    let all = Scope::all();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    db.declare_feed_devices(&all, &id, names(&["old", "PC-2"]), at(20)).await.unwrap();
+    db.declare_feed_devices(&all, &id, names(&["pc-2", "Pc-3"]), at(30)).await.unwrap();
+
+    let own = only(&["dijon"]);
+    let expected = [
+        FeedDevice {
+            name: "pc-1".to_owned(),
+            state: DeviceState::Unknown,
+            first_seen: Some(at(3)),
+            last_seen: Some(at(9)),
+            declared: None,
+        },
+        FeedDevice {
+            name: "pc-2".to_owned(),
+            state: DeviceState::Seen,
+            first_seen: Some(at(6)),
+            last_seen: Some(at(6)),
+            declared: Some(at(20)),
+        },
+        FeedDevice {
+            name: "Pc-3".to_owned(),
+            state: DeviceState::Missing,
+            first_seen: None,
+            last_seen: None,
+            declared: Some(at(30)),
+        },
+    ];
+    let db = fixture.open().await;
+    assert_eq!(db.feed_devices(&own, &id).await.unwrap(), expected);
+
+    let foreign = only(&["talant"]);
+    let absent = FeedId::new("absent").unwrap();
+    for (scope, id) in [(&foreign, &id), (&all, &absent)] {
+        let missing = db.feed_devices(scope, id).await;
+        assert!(matches!(missing, Err(DbError::Missing { what: "feed", .. })), "{missing:?}");
+        let missing = db.declare_feed_devices(scope, id, names(&["x"]), at(1)).await;
+        assert!(matches!(missing, Err(DbError::Missing { what: "feed", .. })), "{missing:?}");
+    }
+    let refused = db.declare_feed_devices(&all, &id, names(&[""]), at(1)).await;
+    assert!(matches!(refused, Err(DbError::Refused(_))), "{refused:?}");
+    assert_eq!(db.feed_devices(&own, &id).await.unwrap().len(), 3);
 }

@@ -3,7 +3,7 @@
 use event::Level;
 
 use super::{
-    Fixture, at, commune, detection, host,
+    Fixture, at, commune, detection, feed, host,
     incidents::{closed, comment, incident, refused, to},
     only, position, ruled,
 };
@@ -161,4 +161,36 @@ pub async fn comments_are_for_whom_they_are<F: Fixture>() {
     assert_eq!(texts(&own).await, ["pour vous", "merci"]);
     // Narrowed to the commune, the SOC reads what the commune does.
     assert_eq!(texts(&soc.narrowed(&commune("dijon"))).await, ["pour vous", "merci"]);
+}
+
+/// The centre says in the open incidents about a feed what became of it, once.
+pub async fn the_centre_comments_on_a_feed<F: Fixture>() {
+    let (_fixture, db, id) = incident::<F>().await;
+    let scope = Scope::all();
+    let about = db.incident_detections(&scope, id, None, 1).await.unwrap().items.remove(0);
+    let of = |id: &str| feed(id, "dijon");
+    let own = of(about.feed.as_str());
+    let rule = &about.rule.id;
+    for (feed, rule) in [(&of("another"), rule.as_str()), (&own, "another")] {
+        assert_eq!(db.comment_on_feed(feed, rule, "it is back", at(3)).await.unwrap(), 0);
+    }
+    let before = db.incident(&scope, id).await.unwrap().unwrap();
+    for written in [1, 0] {
+        assert_eq!(db.comment_on_feed(&own, rule, "it is back", at(3)).await.unwrap(), written);
+    }
+    assert_eq!(db.comment_on_feed(&own, rule, "it is back again", at(4)).await.unwrap(), 1);
+    let after = db.incident(&scope, id).await.unwrap().unwrap();
+    assert_eq!((after.version, after.status), (before.version + 2, before.status));
+    let seen = db.incident_timeline(&only(&["dijon"]), id).await.unwrap();
+    let said: Vec<_> = seen
+        .iter()
+        .filter_map(|entry| match &entry.kind {
+            TimelineKind::Comment(comment) => Some((entry.by.as_str(), comment.text.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, [("jacquemart", "it is back"), ("jacquemart", "it is back again")]);
+
+    db.change_incident(&scope, id, closed(Verdict::FalsePositive), "ana", at(5)).await.unwrap();
+    assert_eq!(db.comment_on_feed(&own, rule, "and again", at(6)).await.unwrap(), 0);
 }

@@ -59,6 +59,13 @@ pub(super) fn get(db: &Connection, scope: &Scope, id: &FeedId) -> Result<Option<
         .transpose()
 }
 
+/// Missing where the feed does not exist in scope.
+pub(super) fn require(db: &Connection, scope: &Scope, id: &FeedId) -> Result<(), DbError> {
+    get(db, scope, id)?
+        .map(drop)
+        .ok_or_else(|| DbError::Missing { what: "feed", id: id.to_string() })
+}
+
 pub(super) fn rotate_key(
     db: &Connection,
     id: &FeedId,

@@ -1,6 +1,6 @@
 //! Incidents as they are listed, read and changed.
 
-use event::{Detection, IncidentId, Timestamp};
+use event::{Detection, Feed, IncidentId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::{
@@ -8,6 +8,7 @@ use super::{
         AssigneeFilter, Changes, Comment, Counts, DbError, Incident, IncidentChange, IncidentQuery,
         IncidentSort, Page, TimelineEntry, TimelineKind, Visibility,
         change::{self, By},
+        grouping::MACHINE,
         page::{After, page_size},
     },
     incident_rows::{COLUMNS, Stored, stored, update},
@@ -245,6 +246,38 @@ pub(super) fn change(
         note(db, seq, &incident, entry)?;
     }
     Ok(incident)
+}
+
+/// Writes `text` into the incidents that are not closed in which `rule` fired for `feed`.
+pub(super) fn comment(
+    db: &Connection,
+    feed: &Feed,
+    rule: &str,
+    text: &str,
+    now: Timestamp,
+) -> Result<usize, DbError> {
+    let ids: Vec<IncidentId> = db
+        .prepare_cached(
+            "SELECT i.id FROM incident_rule r JOIN incident i ON i.seq = r.incident
+             WHERE r.rule = ?1 AND r.commune = ?2 AND i.status <> 'closed'
+                 AND EXISTS (SELECT 1 FROM detection d WHERE d.incident = i.seq
+                     AND d.body ->> '$.rule.id' = ?1 AND d.body ->> '$.feed' = ?3)
+                 AND NOT EXISTS (SELECT 1 FROM timeline t WHERE t.incident = i.seq
+                     AND t.by = ?4 AND t.kind ->> '$.text' = ?5)",
+        )?
+        .query_map(params![rule, feed.commune.as_str(), feed.id.as_str(), MACHINE, text], |row| {
+            Ok(IncidentId::from_bytes(row.get(0)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for id in &ids {
+        let comment = IncidentChange {
+            comment: Some(text.to_owned()),
+            visibility: Some(Visibility::Shared),
+            ..IncidentChange::default()
+        };
+        change(db, &Scope::all(), *id, comment, MACHINE, now)?;
+    }
+    Ok(ids.len())
 }
 
 /// Writes an entry into an incident's timeline.

@@ -15,10 +15,10 @@ use tokio::sync::watch;
 
 use super::{
     Activated, Changes, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError,
-    FeedActivity, FeedKey, Hook, Incident, IncidentChange, IncidentQuery, IncidentRisk, NewChoice,
-    NewException, Notice, NoticeOutcome, NoticeState, Page, Position, Publication, Raised,
-    RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText, RuleVersion,
-    SimilarIncident, SplitMeta, TimelineEntry, change::By,
+    FeedActivity, FeedDevice, FeedKey, Hook, Incident, IncidentChange, IncidentQuery, IncidentRisk,
+    NewChoice, NewException, Notice, NoticeOutcome, NoticeState, Page, Position, Publication,
+    Raised, RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText,
+    RuleVersion, SeenDevice, SimilarIncident, SplitMeta, TimelineEntry, change::By,
 };
 use crate::{
     Scope,
@@ -147,6 +147,41 @@ impl Database for Sqlite {
         self.pool.read(activity::all).await
     }
 
+    async fn note_feed_devices(&self, id: &FeedId, seen: Vec<SeenDevice>) -> Result<(), DbError> {
+        let id = id.clone();
+        self.pool.write(move |tx| activity::note_devices(tx, &id, &seen)).await
+    }
+
+    async fn declare_feed_devices(
+        &self,
+        scope: &Scope,
+        id: &FeedId,
+        names: Vec<String>,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let (scope, id) = (scope.clone(), id.clone());
+        self.pool
+            .write(move |tx| {
+                feeds::require(tx, &scope, &id)?;
+                activity::declare(tx, &id, names, now)
+            })
+            .await
+    }
+
+    async fn seen_feed_devices(&self) -> Result<Vec<(FeedId, SeenDevice)>, DbError> {
+        self.pool.read(activity::seen_devices).await
+    }
+
+    async fn feed_devices(&self, scope: &Scope, id: &FeedId) -> Result<Vec<FeedDevice>, DbError> {
+        let (scope, id) = (scope.clone(), id.clone());
+        self.pool
+            .read(move |tx| {
+                feeds::require(tx, &scope, &id)?;
+                activity::devices(tx, &id)
+            })
+            .await
+    }
+
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError> {
         self.pool.read(feeds::keys).await
     }
@@ -214,6 +249,20 @@ impl Database for Sqlite {
     ) -> Result<Vec<TimelineEntry>, DbError> {
         let scope = scope.clone();
         self.pool.read(move |tx| incidents::timeline(tx, &scope, id)).await
+    }
+
+    async fn comment_on_feed(
+        &self,
+        feed: &Feed,
+        rule: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<usize, DbError> {
+        let (feed, rule, text) = (feed.clone(), rule.to_owned(), text.to_owned());
+        let written =
+            self.pool.write(move |tx| incidents::comment(tx, &feed, &rule, &text, now)).await;
+        self.changes.send_replace(());
+        written
     }
 
     async fn change_incident(
