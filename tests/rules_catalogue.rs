@@ -62,6 +62,7 @@ const FEEDS: &[(&str, &str, &str, &str)] = &[
     ("macos", "*", "*", "Cloud Funnel"),
     ("sentinelone", "*", "threats", "SentinelOne threats"),
     ("sentinelone", "*", "activities", "SentinelOne activities"),
+    ("sentinelone", "*", "agents", "SentinelOne agents"),
     ("sentinelone", "*", "identity", "SentinelOne Identity alerts"),
     ("vade", "*", "*", "Vade for M365"),
     ("fortigate", "*", "*", "FortiGate"),

@@ -239,6 +239,7 @@ pub(crate) const SERVICES: &[(&str, &[&str])] = &[
     ),
     ("threats", &[]),
     ("activities", &[]),
+    ("agents", &[]),
     ("identity", &[]),
     ("custom_rule", &[]),
     ("cloud_funnel", &[]),

@@ -331,7 +331,7 @@ fn fed() -> BTreeSet<Route> {
         }
         routes.insert(base.with(service("cloud_funnel")));
         routes.insert(base.with(service("threats")).with(category("antivirus")));
-        for name in ["activities", "identity", "custom_rule"] {
+        for name in ["activities", "agents", "identity", "custom_rule"] {
             routes.insert(base.with(service(name)));
         }
     }

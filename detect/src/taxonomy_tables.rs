@@ -195,7 +195,7 @@ pub(crate) const PHONE: Names = &[
     ("Action", &["event.action"]),
 ];
 
-/// SentinelOne's console: threats and activities.
+/// SentinelOne's console: threats, activities and agents.
 pub(crate) const CONSOLE: Names = &[
     ("ThreatName", &["threat.software.name", "sentinelone.threatInfo.threatName"]),
     ("Classification", &["rule.category", "sentinelone.threatInfo.classification"]),
@@ -217,6 +217,12 @@ pub(crate) const CONSOLE: Names = &[
         ],
     ),
     ("ActivityType", &["event.code", "sentinelone.activityType"]),
+    ("OperationalState", &["sentinelone.operationalState"]),
+    ("MitigationMode", &["sentinelone.mitigationMode"]),
+    ("Infected", &["sentinelone.infected"]),
+    ("ActiveThreats", &["sentinelone.activeThreats"]),
+    ("IsDecommissioned", &["sentinelone.isDecommissioned"]),
+    ("IsUninstalled", &["sentinelone.isUninstalled"]),
     ("RuleName", &["rule.name"]),
     ("FilePath", &["file.path", "sentinelone.threatInfo.filePath"]),
     ("Sha1", &["file.hash.sha1", "sentinelone.threatInfo.sha1"]),
