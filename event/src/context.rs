@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{BatchMark, Timestamp};
 
 /// Some protocols wrap each record: Splunk's HEC has its time and host beside the event,
 /// OpenTelemetry the attributes of the resource that logged it. The record stays as it was made;
@@ -18,6 +18,9 @@ pub struct Context {
     /// Everything else, under the names of event fields, e.g. `hec.sourcetype`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, String)>,
+    /// Of the batch that ends with this record, where its sender may repeat it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Box<BatchMark>>,
 }
 
 impl Context {
@@ -29,6 +32,6 @@ impl Context {
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.time.is_none() && self.host.is_none() && self.fields.is_empty()
+        self.time.is_none() && self.host.is_none() && self.fields.is_empty() && self.batch.is_none()
     }
 }

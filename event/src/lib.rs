@@ -8,6 +8,7 @@
 
 mod activity;
 mod attack;
+mod batch;
 mod builder;
 mod commune;
 mod context;
@@ -30,6 +31,7 @@ mod value;
 
 pub use activity::{SLOTS_A_DAY, SLOTS_KEPT, Slots, slot_of};
 pub use attack::TACTICS;
+pub use batch::{BatchMark, BatchState};
 pub use builder::EventBuilder;
 pub use commune::Commune;
 pub use context::Context;

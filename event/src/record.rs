@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::{CommuneId, Context, FeedId, FormatName, Timestamp};
+use crate::{BatchMark, CommuneId, Context, FeedId, FormatName, Timestamp};
 
 /// Raw bytes from one feed with their arrival time, untouched since the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +44,15 @@ pub enum RecordError {
 const VERSION: u8 = 1;
 /// Version of the envelope with a context.
 const WITH_CONTEXT: u8 = 2;
+/// Version of the envelope with a context that ends a batch.
+const ENDS_BATCH: u8 = 3;
 
 impl Record {
     /// The form kept on the bus: version (1 byte), arrival in ns (i64 LE), then commune, feed
     /// and format each as length (1 byte) and text, then, in version 2, the context as length
     /// (u32 LE) and JSON, then the raw bytes to the end. Version 2 is written only where there is a
-    /// context.
+    /// context; version 3 is the same, and told apart so that the ends of batches are found
+    /// without reading every context.
     pub fn encode(&self) -> Bytes {
         let context = self.context.as_deref().map(|context| {
             // Of texts, pairs and a time; none of them can fail to be written.
@@ -61,7 +64,12 @@ impl Record {
                 + context.as_ref().map_or(0, Vec::len)
                 + self.raw.len(),
         );
-        out.put_u8(if context.is_some() { WITH_CONTEXT } else { VERSION });
+        let ends_batch = self.context.as_ref().is_some_and(|context| context.batch.is_some());
+        out.put_u8(match &context {
+            Some(_) if ends_batch => ENDS_BATCH,
+            Some(_) => WITH_CONTEXT,
+            None => VERSION,
+        });
         out.put_i64_le(self.received.as_nanos());
         for name in names {
             // Slugs are at most 63 bytes.
@@ -82,7 +90,7 @@ impl Record {
             return Err(RecordError::Short);
         }
         let version = bytes.get_u8();
-        if !matches!(version, VERSION | WITH_CONTEXT) {
+        if !matches!(version, VERSION | WITH_CONTEXT | ENDS_BATCH) {
             return Err(RecordError::Version(version));
         }
         let received = Timestamp::from_nanos(bytes.get_i64_le());
@@ -90,7 +98,7 @@ impl Record {
         let feed = take_name(&mut bytes)?;
         let format = take_name(&mut bytes)?;
         let context = match version {
-            WITH_CONTEXT => Some(Arc::new(take_context(&mut bytes)?)),
+            WITH_CONTEXT | ENDS_BATCH => Some(Arc::new(take_context(&mut bytes)?)),
             _ => None,
         };
         let text = |bytes: &Bytes, what| {
@@ -106,6 +114,16 @@ impl Record {
             raw: bytes,
             context,
         })
+    }
+
+    /// The feed and the mark of the batch that ends with the record in `bytes`, if one does.
+    pub fn batch_end(bytes: &Bytes) -> Option<(FeedId, BatchMark)> {
+        if bytes.first() != Some(&ENDS_BATCH) {
+            return None;
+        }
+        let record = Self::decode(bytes.clone()).ok()?;
+        let mark = record.context?.batch.clone()?;
+        Some((record.feed, *mark))
     }
 }
 
@@ -154,7 +172,8 @@ mod tests {
             assert_eq!(Record::decode(record.encode()).unwrap(), record);
             let fields = vec![("hec.source".to_owned(), "\u{e9}\n".to_owned())];
             let time = Some(Timestamp::from_millis(1));
-            record.context = Some(Arc::new(Context { time, host: Some("a".to_owned()), fields }));
+            record.context =
+                Some(Arc::new(Context { time, host: Some("a".to_owned()), fields, batch: None }));
             assert_eq!(Record::decode(record.encode()).unwrap(), record);
         }
     }
@@ -169,5 +188,22 @@ mod tests {
             }
         }
         assert_eq!(Record::decode(Bytes::from_static(&[9; 20])), Err(RecordError::Version(9)));
+    }
+
+    #[test]
+    fn the_end_of_a_batch_is_found_without_decoding_the_others() {
+        let mark = BatchMark {
+            key: "k".to_owned(),
+            digest: "00ff".to_owned(),
+            receipt: r#"{"accepted":2}"#.to_owned(),
+        };
+        let mut last = record(b"{}");
+        assert_eq!(Record::batch_end(&last.encode()), None);
+        last.context = Some(Arc::new(Context { host: Some("a".to_owned()), ..Context::default() }));
+        assert_eq!(Record::batch_end(&last.encode()), None);
+        let batch = Some(Box::new(mark.clone()));
+        last.context = Some(Arc::new(Context { batch, ..Context::default() }));
+        assert_eq!(Record::decode(last.encode()), Ok(last.clone()));
+        assert_eq!(Record::batch_end(&last.encode()), Some((last.feed, mark)));
     }
 }

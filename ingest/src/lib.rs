@@ -1,5 +1,6 @@
 //! From the wire to the bus, and from raw bytes to events.
 
+mod batches;
 pub mod bus;
 pub mod capture;
 pub mod collect;
@@ -10,4 +11,5 @@ pub mod outbound;
 pub mod pull;
 pub mod quota;
 
+pub use batches::{Batches, BatchesError};
 pub use feeds::Feeds;

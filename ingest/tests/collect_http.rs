@@ -8,8 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use collect_support::*;
-use ingest::{bus::Bus, collect::http::HttpLimits};
+use event::{BatchMark, BatchState, FeedId, Record};
+use ingest::{Batches, BatchesError, bus::Bus, collect::http::HttpLimits};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -434,6 +436,74 @@ async fn a_batch_that_is_repeated_with_its_key_adds_nothing() {
     assert_eq!((taken.status, taken.json()["accepted"].as_u64()), (200, Some(1)));
     assert_eq!(door.bus.raws().len(), 3);
     assert_eq!(door.admission.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_is_known_to_other_doors_and_after_a_restart() {
+    let limits = HttpLimits { append_records_max: 2, ..HttpLimits::default() };
+    let (bus, batches) = (Arc::default(), Arc::<MemoryBatches>::default());
+    let door = open_on(Arc::clone(&bus), batches.clone(), limits.clone(), 64 << 20).await;
+    let key = "Idempotency-Key: 7f3d\r\n";
+    let body = b"{\"a\":1}\n{\"b\":2}\n{nothing\n{\"c\":3}\n";
+    let first = door.send(key, body).await;
+    assert_eq!((first.status, first.json()["accepted"].as_u64()), (200, Some(3)));
+
+    // The mark is with the last record of the last append alone, and says what was answered.
+    let payloads = bus.payloads.lock().unwrap().clone();
+    let ends: Vec<_> = payloads.iter().map(Record::batch_end).collect();
+    assert_eq!((ends.len(), &ends[..2]), (3, &[None, None][..]));
+    let (feed, mark) = ends[2].clone().unwrap();
+    assert_eq!((feed.as_str(), mark.key.as_str()), ("dijon-endpoints", "7f3d"));
+    let receipt: serde_json::Value = serde_json::from_str(&mark.receipt).unwrap();
+    assert_eq!(receipt, first.json());
+
+    // Killed after the append: whoever reads the bus says that it was taken.
+    let batches = Arc::new(MemoryBatches::default());
+    let begun = batches.begin(&feed, "7f3d", &mark.digest).await.unwrap();
+    assert_eq!(begun, BatchState::New);
+    let door = open_on(Arc::clone(&bus), batches.clone(), limits.clone(), 64 << 20).await;
+    assert_problem(&door.send(key, body).await, 409, "still-taking");
+    batches.settle(&feed, mark).await.unwrap();
+    for _ in 0..2 {
+        let again = door.send(key, body).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"));
+        assert_eq!(again.json(), first.json());
+    }
+    assert_problem(&door.send(key, b"{}").await, 422, "idempotency-key-reused");
+    assert_eq!(bus.raws().len(), 3);
+
+    // What the bus would not take is free again, elsewhere too.
+    let key = "Idempotency-Key: 7f3e\r\n";
+    bus.set_full(true);
+    assert_problem(&door.send(key, b"{}").await, 503, "bus-full");
+    bus.set_full(false);
+    let door = open_on(Arc::clone(&bus), batches, limits.clone(), 64 << 20).await;
+    assert_eq!(door.send(key, b"{}").await.status, 200);
+
+    // Where nobody knows, nothing is taken, and batches without a key go on.
+    let door = open_on(Arc::clone(&bus), Arc::new(NoBatches), limits, 64 << 20).await;
+    let unknown = door.send("Idempotency-Key: 7f3f\r\n", b"{}").await;
+    assert_problem(&unknown, 503, "batches-unknown");
+    assert_eq!(bus.raws().len(), 4);
+    assert_eq!(door.send("", b"{}").await.status, 200);
+}
+
+/// What keeps batches does not answer.
+struct NoBatches;
+
+#[async_trait]
+impl Batches for NoBatches {
+    async fn begin(&self, _: &FeedId, _: &str, _: &str) -> Result<BatchState, BatchesError> {
+        Err(BatchesError("it is away".to_owned()))
+    }
+
+    async fn settle(&self, _: &FeedId, _: BatchMark) -> Result<(), BatchesError> {
+        Err(BatchesError("it is away".to_owned()))
+    }
+
+    async fn forget(&self, _: &FeedId, _: &str) -> Result<(), BatchesError> {
+        Err(BatchesError("it is away".to_owned()))
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ async fn open(config: JournalConfig) -> Doors {
     let (cancel, admission) = (CancellationToken::new(), Admission::new(64 << 20));
     let door = HttpDoor {
         bus: journal.clone(),
+        batches: Arc::new(MemoryBatches::default()),
         feeds: Arc::new(MemoryFeeds::default()),
         admission: admission.clone(),
         limits: HttpLimits::default(),

@@ -11,7 +11,8 @@ use std::{
 };
 
 use collect_support::{
-    DIJON_KEY, MemoryBus, MemoryFeeds, MemoryMeter, TALANT_KEY, dijon, exchange, post,
+    DIJON_KEY, MemoryBatches, MemoryBus, MemoryFeeds, MemoryMeter, TALANT_KEY, dijon, exchange,
+    post,
 };
 use event::{CommuneId, Feed, FeedId, Quota, QuotaOf};
 use ingest::{
@@ -69,6 +70,7 @@ async fn http(feeds: Bounded) -> Centre {
     let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
     let door = HttpDoor {
         bus: bus.clone(),
+        batches: Arc::new(MemoryBatches::default()),
         feeds: Arc::new(feeds),
         admission: Admission::new(64 << 20),
         limits: HttpLimits::default(),

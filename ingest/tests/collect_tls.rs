@@ -280,6 +280,7 @@ async fn curl_posts_over_https() {
     let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
     let door = HttpDoor {
         bus: bus.clone(),
+        batches: Arc::new(MemoryBatches::default()),
         feeds: Arc::new(MemoryFeeds::default()),
         admission: Admission::new(4 << 20),
         limits: HttpLimits::default(),

@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use event::{CommuneId, Detection, Signal, Timestamp};
 use ingest::bus::{Batch, Bus, Group, PollLimit, Polled, Topic};
+use store::db::Database;
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Backoff, decoded::Decoded, feed_watch::FeedWatch, matching::Pool};
+use super::{backoff::Backoff, batches, decoded::Decoded, feed_watch::FeedWatch, matching::Pool};
 use crate::{metrics::Metrics, rules::InForce};
 
 /// Bytes that a detection has on the bus at most; a larger one leaves its copy of the event
@@ -23,6 +24,7 @@ const POLL_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct DetectWorker {
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) db: Arc<dyn Database>,
     pub(crate) rules: Arc<InForce>,
     pub(crate) decoded: Arc<Decoded>,
     pub(crate) pool: Arc<Pool>,
@@ -47,6 +49,9 @@ impl DetectWorker {
             let Polled::Batch(batch) = polled else { continue };
             let (partition, next) = (batch.partition, batch.next());
             if !self.process(&batch, &stop).await? {
+                return Ok(());
+            }
+            if !batches::settle(&*self.db, &self.metrics, &batch, &stop).await {
                 return Ok(());
             }
             reader.commit(partition, next).await.context("failed to commit the detect cursor")?;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, sync::Arc};
 use anyhow::{Context as _, anyhow};
 use axum::Router;
 use ingest::{
-    Feeds,
+    Batches, Feeds,
     bus::Bus,
     collect::{
         Admission, CollectMetrics, Tls,
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{feeds::LocalFeeds, meter::DoorMeter, pull};
+use super::{batches::KeptBatches, feeds::LocalFeeds, meter::DoorMeter, pull};
 use crate::{
     Exit, Failure,
     config::{self, Config, IngestSyslog, Transport},
@@ -36,6 +36,7 @@ pub(crate) struct Opened {
 struct Doors<'a> {
     config: &'a Config,
     bus: Arc<dyn Bus>,
+    batches: Arc<dyn Batches>,
     feeds: Arc<dyn Feeds>,
     admission: Admission,
     metrics: CollectMetrics,
@@ -52,6 +53,7 @@ pub(crate) async fn open(
     let doors = Doors {
         config,
         bus: wired.bus.clone().context("the bus is not open")?,
+        batches: Arc::new(KeptBatches(Arc::clone(&wired.db))),
         feeds: Arc::clone(&wired.feeds) as _,
         admission: Admission::new(config.ingest.http.in_flight_bytes_max.as_usize()),
         metrics: Arc::new(DoorMeter(Arc::clone(&wired.metrics), Arc::clone(&wired.feed_watch))),
@@ -128,6 +130,7 @@ impl Doors<'_> {
     fn http(&self, feeds: Arc<dyn Feeds>) -> HttpDoor {
         HttpDoor {
             bus: Arc::clone(&self.bus),
+            batches: Arc::clone(&self.batches),
             feeds,
             admission: self.admission.clone(),
             limits: self.limits(),

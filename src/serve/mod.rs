@@ -1,6 +1,7 @@
 //! The centre, running: doors, the four readers, the API, and how they end.
 
 mod backoff;
+mod batches;
 mod correlate;
 mod correlate_state;
 mod dead_letter;
@@ -33,8 +34,9 @@ pub(crate) use health::Health;
 pub(crate) use rule_book::RuleBook;
 
 use self::{
-    correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded, detect::DetectWorker,
-    feed_silence::FeedSilence, index::IndexWorker, matching::Pool, raise::RaiseWorker,
+    batches::BatchKeeper, correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded,
+    detect::DetectWorker, feed_silence::FeedSilence, index::IndexWorker, matching::Pool,
+    raise::RaiseWorker,
 };
 use crate::{Failure, config::Config, indicators, notify::NotifyWorker, rules, wire::Wired};
 
@@ -76,6 +78,7 @@ impl Server {
         let mut workers = JoinSet::new();
         let detect = DetectWorker {
             bus: Arc::clone(&bus),
+            db: Arc::clone(&wired.db),
             rules: Arc::clone(wired.rules.in_force()),
             decoded: Arc::clone(&decoded),
             pool: Arc::clone(&pool),
@@ -120,6 +123,12 @@ impl Server {
             metrics: Arc::clone(&wired.metrics),
         };
         spawn(&mut workers, "feeds", &stop, &wired.health, silence.run(stop.clone()));
+        let keeper = BatchKeeper {
+            bus: Arc::clone(&bus),
+            db: Arc::clone(&wired.db),
+            metrics: Arc::clone(&wired.metrics),
+        };
+        spawn(&mut workers, "batches", &stop, &wired.health, keeper.run(stop.clone()));
         spawn(
             &mut workers,
             "tend",

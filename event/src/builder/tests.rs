@@ -130,6 +130,7 @@ fn what_the_shipper_says_fills_what_the_record_does_not() {
         time: Some(at(1_000)),
         host: Some("relay".to_owned()),
         fields: vec![("hec.source".to_owned(), "a".to_owned())],
+        batch: None,
     };
     let with = |fill: &dyn Fn(&mut EventBuilder)| {
         let mut b = builder(b"{}");

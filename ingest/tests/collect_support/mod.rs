@@ -14,9 +14,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use event::{BusId, CommuneId, Feed, FeedId, FormatName, Record, Timestamp};
+use event::{BatchMark, BatchState, BusId, CommuneId, Feed, FeedId, FormatName, Record, Timestamp};
 use ingest::{
-    Feeds,
+    Batches, BatchesError, Feeds,
     bus::{AppendError, Appended, Bus, BusError, BusStatus, Group, Reader, Topic},
     collect::{
         Admission, Meter,
@@ -29,6 +29,45 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+
+/// Batches that outlive a door.
+#[derive(Default)]
+pub(crate) struct MemoryBatches(Mutex<HashMap<(FeedId, String), Known>>);
+
+/// The digest of a batch and, once it was taken, its receipt.
+type Known = (String, Option<String>);
+
+#[async_trait]
+impl Batches for MemoryBatches {
+    async fn begin(
+        &self,
+        feed: &FeedId,
+        key: &str,
+        digest: &str,
+    ) -> Result<BatchState, BatchesError> {
+        let mut known = self.0.lock().unwrap();
+        let at = (feed.clone(), key.to_owned());
+        Ok(match known.get(&at).cloned() {
+            None => {
+                known.insert(at, (digest.to_owned(), None));
+                BatchState::New
+            }
+            Some((digest, None)) => BatchState::Pending { digest },
+            Some((digest, Some(receipt))) => BatchState::Taken { digest, receipt },
+        })
+    }
+
+    async fn settle(&self, feed: &FeedId, mark: BatchMark) -> Result<(), BatchesError> {
+        let at = (feed.clone(), mark.key);
+        self.0.lock().unwrap().insert(at, (mark.digest, Some(mark.receipt)));
+        Ok(())
+    }
+
+    async fn forget(&self, feed: &FeedId, key: &str) -> Result<(), BatchesError> {
+        self.0.lock().unwrap().remove(&(feed.clone(), key.to_owned()));
+        Ok(())
+    }
+}
 
 /// An HTTP door that is served on a port of its own.
 pub(crate) struct Door {
@@ -46,10 +85,22 @@ pub(crate) async fn open(limits: HttpLimits) -> Door {
 }
 
 pub(crate) async fn open_with(limits: HttpLimits, in_flight_bytes_max: usize) -> Door {
-    let (bus, meter) = (Arc::new(MemoryBus::default()), Arc::new(MemoryMeter::default()));
+    let (bus, batches) = (Arc::default(), Arc::<MemoryBatches>::default());
+    open_on(bus, batches, limits, in_flight_bytes_max).await
+}
+
+/// A door that begins with what another one left.
+pub(crate) async fn open_on(
+    bus: Arc<MemoryBus>,
+    batches: Arc<dyn Batches>,
+    limits: HttpLimits,
+    in_flight_bytes_max: usize,
+) -> Door {
+    let meter = Arc::new(MemoryMeter::default());
     let admission = Admission::new(in_flight_bytes_max);
     let door = HttpDoor {
         bus: bus.clone(),
+        batches,
         feeds: Arc::new(MemoryFeeds::default()),
         admission: admission.clone(),
         limits: limits.clone(),

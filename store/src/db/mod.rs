@@ -9,7 +9,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use event::{
-    BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota, QuotaOf, Timestamp,
+    BatchMark, BatchState, BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota,
+    QuotaOf, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +181,29 @@ pub trait Database: Send + Sync + 'static {
     /// The devices of a feed, seen or declared, by their names in lower case; see [`paired`].
     /// Missing where the feed does not exist in scope.
     async fn feed_devices(&self, scope: &Scope, id: &FeedId) -> Result<Vec<FeedDevice>, DbError>;
+    /// What is known of the batch of `feed` with this key; one that is new is pending from now on.
+    async fn begin_batch(
+        &self,
+        feed: &FeedId,
+        key: &str,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<BatchState, DbError>;
+    /// These batches are durable on the bus, whether they were known or not.
+    async fn settle_batches(
+        &self,
+        marks: Vec<(FeedId, BatchMark)>,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// A batch that is pending is not known any more.
+    async fn forget_batch(&self, feed: &FeedId, key: &str) -> Result<(), DbError>;
+    /// When the longest pending batch was begun.
+    async fn oldest_pending_batch(&self) -> Result<Option<Timestamp>, DbError>;
+    /// Pending batches that were begun before `before` are not known any more; how many.
+    async fn forget_pending_batches(&self, before: Timestamp) -> Result<usize, DbError>;
+    /// Batches that were taken and begun before `before` are not known any more, nor of a feed
+    /// more than the last [`BATCHES_KEPT_MAX`].
+    async fn expire_batches(&self, before: Timestamp) -> Result<(), DbError>;
     /// Every feed with its keys' hashes, for the collectors, which answer before any scope: by
     /// feed, the old one after the new one.
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError>;
@@ -474,6 +498,9 @@ pub struct CorrelationState {
     /// When it was saved.
     pub taken: Timestamp,
 }
+
+/// Batches that are known of one feed.
+pub const BATCHES_KEPT_MAX: u32 = 10_000;
 
 /// Totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! What the sender is told of its records.
 
 use event::EventId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One record that was turned away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rejection {
     /// Its place among the records of the body, from 0; blank lines do not count.
     pub(super) record: u64,
@@ -15,7 +15,7 @@ pub(super) struct Rejection {
 }
 
 /// The answer to a body that could be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Receipt {
     /// Records that are durable on the bus.
     pub(super) accepted: u64,
@@ -25,7 +25,7 @@ pub(super) struct Receipt {
     pub(super) rejected: Vec<Rejection>,
     /// Where the bus failed in the middle: the first record that is not on it. Those before it
     /// are settled, sending them again would double them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) resume_at_record: Option<u64>,
     /// The accepted records and the ids that their events have, in the order of the body; only
     /// for protocols that tell them.
@@ -35,7 +35,7 @@ pub(super) struct Receipt {
     #[serde(skip)]
     pub(super) is_replayed: bool,
     /// The line that this record begins on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) resume_at_line: Option<u64>,
 }
 

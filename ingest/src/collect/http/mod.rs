@@ -67,18 +67,20 @@ use self::{
     answer::Receipt,
     coding::Coding,
     problem::Refusal,
-    repeat::{Begun, Repeats},
+    repeat::{Begun, Repeats, Taking},
     split::{SplitLimits, Unsplittable},
     take::{Batch, Found, Split, Way},
 };
 use super::{admission::Admission, meter::CollectMetrics};
-use crate::{Feeds, bus::Bus, quota::Load};
+use crate::{Batches, Feeds, bus::Bus, quota::Load};
 
 /// What the HTTP door needs.
 #[derive(Clone)]
 pub struct HttpDoor {
     /// Where records go.
     pub bus: Arc<dyn Bus>,
+    /// Which batches were taken before.
+    pub batches: Arc<dyn Batches>,
     /// Which feed a key opens.
     pub feeds: Arc<dyn Feeds>,
     /// The memory that it shares with the other doors.
@@ -89,6 +91,43 @@ pub struct HttpDoor {
     pub metrics: CollectMetrics,
     /// What it says it is to Elasticsearch's clients.
     pub elastic_version: ElasticVersion,
+}
+
+/// Takes a batch that this process does not know yet, unless it was taken before.
+async fn take_once(
+    batch: Batch,
+    door: &HttpDoor,
+    feed: &Arc<Feed>,
+    way: &Way<'_, ()>,
+    (taking, digest): (Taking, String),
+) -> Result<Receipt, Refusal> {
+    let batches = door.batches.as_ref();
+    let taking = match taking.known(batches, &digest).await? {
+        Begun::First(taking) => taking,
+        Begun::Again(receipt) => return Ok(Receipt { is_replayed: true, ..receipt }),
+    };
+    if let Err(over) = door.feeds.admit(&[batch.share(feed)]) {
+        taking.undone(batches).await;
+        return Err(Refusal::OverQuota { over });
+    }
+    let mark = |receipt: &Receipt| taking.mark(&digest, receipt);
+    let metrics = &door.metrics;
+    let outcome = take::hand_over_marked(batch, &*door.bus, feed, (way, metrics), mark).await;
+    match &outcome {
+        Ok(receipt) => {
+            // Its mark says so too, to whoever reads the bus: this is for those who ask before.
+            if let Some(mark) = taking.mark(&digest, receipt)
+                && let Err(error) = batches.settle(&feed.id, mark).await
+            {
+                tracing::warn!(%error, "failed to keep that a batch was taken");
+            }
+            taking.done(receipt);
+        }
+        Err(refusal) if refusal.is_settled() => taking.undone(batches).await,
+        // Whether it is on the bus is known once what is there has been read.
+        Err(_) => {}
+    }
+    outcome
 }
 
 /// The door with what is shared between its requests.
@@ -209,20 +248,14 @@ impl Open {
         key: String,
     ) -> Result<Receipt, Refusal> {
         let digest = batch.digest(way.limits).await?;
-        let taking = match self.repeats.begin(&feed.id, key, digest)? {
+        let taking = match self.repeats.begin(&feed.id, key, digest.clone())? {
             Begun::First(taking) => taking,
             Begun::Again(receipt) => return Ok(Receipt { is_replayed: true, ..receipt }),
         };
-        self.charge(&[batch.share(feed)])?;
         let (door, feed, ids) = (self.door.clone(), Arc::clone(feed), way.ids);
         let handed = tokio::spawn(async move {
             let way = Way { limits: &door.limits, split: (), ids };
-            let outcome =
-                take::hand_over(batch, door.bus.as_ref(), &feed, &way, &door.metrics).await;
-            if let Ok(receipt) = &outcome {
-                taking.done(receipt);
-            }
-            outcome
+            take_once(batch, &door, &feed, &way, (taking, digest)).await
         });
         handed.await.unwrap_or_else(|error| {
             tracing::error!(%error, "failed to hand a batch over");

@@ -88,6 +88,11 @@ pub(super) enum Refusal {
          what became of it"
     )]
     RepeatEarly,
+    #[error(
+        "it cannot be looked up whether this batch was taken before; nothing was taken, send it \
+         again later"
+    )]
+    Batches,
     #[error("none of the records can be read; `rejected` says why, one by one")]
     NothingAcceptable(Box<Receipt>),
     #[error("failed to read the body: an internal fault, which the server's log names")]
@@ -142,6 +147,9 @@ impl Refusal {
                 (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Reused key")
             }
             Self::RepeatEarly => (StatusCode::CONFLICT, "still-taking", "Still being taken"),
+            Self::Batches => {
+                (StatusCode::SERVICE_UNAVAILABLE, "batches-unknown", "Batches cannot be looked up")
+            }
             Self::NothingAcceptable(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "records-unreadable", "No readable record")
             }
@@ -152,6 +160,15 @@ impl Refusal {
     /// A constant word for the metrics.
     pub(super) fn reason(&self) -> &'static str {
         self.kind().1
+    }
+
+    /// Whether it is sure that the last record is not on the bus, and will not be.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Self::Bus { error, .. } => matches!(error, AppendError::Full { .. }),
+            Self::Internal => false,
+            _ => true,
+        }
     }
 
     /// Whether the rest of the body may be awaited, so that the answer is read before the
@@ -184,7 +201,7 @@ impl Refusal {
         match self {
             Self::Busy { retry } | Self::Bus { retry, .. } => Some(retry_s(retry)),
             Self::OverQuota { over } => Some(retry_s(&over.wait)),
-            Self::RepeatEarly => Some(1),
+            Self::RepeatEarly | Self::Batches => Some(1),
             _ => None,
         }
     }

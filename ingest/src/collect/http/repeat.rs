@@ -5,8 +5,9 @@
 //! one body of one feed; with another body it is refused, as answering from memory would lose
 //! that one. A batch of which nothing, or only the beginning, is on the bus is not remembered.
 //!
-//! Remembered is each feed's last [`KEYS_MAX`] keys, in memory: a repeat after a restart is taken
-//! again.
+//! Each feed's last [`KEYS_MAX`] keys are in memory; further ones, and those of earlier runs and other
+//! processes, are asked of [`Batches`]. The mark of a batch is on the bus with its last record, so
+//! that a batch is known where it is durable, also where the process is killed in between.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,13 +15,16 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use event::FeedId;
+use event::{BatchMark, BatchState, FeedId};
 use sha2::{Digest as _, Sha256};
 
 use super::{answer::Receipt, problem::Refusal};
+use crate::Batches;
 
 /// Keys that are remembered of one feed.
 const KEYS_MAX: usize = 256;
+/// Rejected records that a receipt tells after a restart.
+const MARK_REJECTIONS_MAX: usize = 10;
 /// Characters of a key.
 const KEY_CHARS_MAX: usize = 255;
 const HEADER: &str = "idempotency-key";
@@ -35,8 +39,18 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 }
 
 /// What tells one body from another, however it was compressed.
-pub(super) fn digest(body: &[u8]) -> [u8; 32] {
-    Sha256::digest(body).into()
+pub(super) fn digest(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
+}
+
+/// In hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// The batches of all feeds that have a key.
@@ -55,7 +69,7 @@ struct Keys {
 
 #[derive(Debug)]
 struct Known {
-    digest: [u8; 32],
+    digest: String,
     /// `None` while it is being taken.
     receipt: Option<Receipt>,
 }
@@ -86,7 +100,7 @@ impl Repeats {
         self: &Arc<Self>,
         feed: &FeedId,
         key: String,
-        digest: [u8; 32],
+        digest: String,
     ) -> Result<Begun, Refusal> {
         let mut feeds = self.feeds();
         let known = &mut feeds.entry(feed.clone()).or_default().known;
@@ -104,6 +118,52 @@ impl Repeats {
 }
 
 impl Taking {
+    /// What is known of the batch from elsewhere: whether it is taken now, or was.
+    pub(super) async fn known(self, batches: &dyn Batches, digest: &str) -> Result<Begun, Refusal> {
+        let Some(key) = self.key.as_deref() else { return Ok(Begun::First(self)) };
+        let state = batches.begin(&self.feed, key, digest).await.map_err(|error| {
+            tracing::error!(%error, "failed to look up whether a batch was taken");
+            Refusal::Batches
+        })?;
+        match state {
+            BatchState::New => Ok(Begun::First(self)),
+            BatchState::Pending { digest: known } | BatchState::Taken { digest: known, .. }
+                if known != digest =>
+            {
+                Err(Refusal::RepeatDiffers)
+            }
+            BatchState::Pending { .. } => Err(Refusal::RepeatEarly),
+            BatchState::Taken { receipt, .. } => {
+                let receipt: Receipt = serde_json::from_str(&receipt).map_err(|error| {
+                    tracing::error!(%error, "the receipt of a batch is not readable");
+                    Refusal::Internal
+                })?;
+                self.done(&receipt);
+                Ok(Begun::Again(receipt))
+            }
+        }
+    }
+
+    /// The mark that goes onto the bus with the last record, where the batch comes to `receipt`.
+    pub(super) fn mark(&self, digest: &str, receipt: &Receipt) -> Option<BatchMark> {
+        let mut receipt = receipt.clone();
+        receipt.rejected.truncate(MARK_REJECTIONS_MAX);
+        Some(BatchMark {
+            key: self.key.clone()?,
+            digest: digest.to_owned(),
+            // Of numbers and texts; it cannot fail to be written.
+            receipt: serde_json::to_string(&receipt).unwrap_or_default(),
+        })
+    }
+
+    /// Nothing of the batch is on the bus.
+    pub(super) async fn undone(self, batches: &dyn Batches) {
+        let Some(key) = self.key.as_deref() else { return };
+        if let Err(error) = batches.forget(&self.feed, key).await {
+            tracing::warn!(%error, "failed to forget a batch; it is told to wait for a minute");
+        }
+    }
+
     /// The batch is on the bus.
     pub(super) fn done(mut self, receipt: &Receipt) {
         let Some(key) = self.key.take() else { return };

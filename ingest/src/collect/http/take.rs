@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use event::{BusId, EventId, Feed, Timestamp};
+use event::{BatchMark, BusId, Context, EventId, Feed, Timestamp};
 
 use super::{
     answer::{Receipt, Rejection},
@@ -39,7 +39,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// What tells its body from another, however it was compressed.
-    pub(super) async fn digest(&self, limits: &HttpLimits) -> Result<[u8; 32], Refusal> {
+    pub(super) async fn digest(&self, limits: &HttpLimits) -> Result<String, Refusal> {
         if self.body.len() <= limits.inline_bytes_max {
             return Ok(repeat::digest(&self.body));
         }
@@ -162,6 +162,18 @@ pub(super) async fn hand_over<S>(
     way: &Way<'_, S>,
     metrics: &CollectMetrics,
 ) -> Result<Receipt, Refusal> {
+    hand_over_marked(batch, bus, feed, (way, metrics), |_| None).await
+}
+
+/// The same, with what `mark` makes of the receipt beside the last record, so that it is durable
+/// exactly when all of them are.
+pub(super) async fn hand_over_marked<S>(
+    batch: Batch,
+    bus: &dyn Bus,
+    feed: &Arc<Feed>,
+    (way, metrics): (&Way<'_, S>, &CollectMetrics),
+    mark: impl Fn(&Receipt) -> Option<BatchMark>,
+) -> Result<Receipt, Refusal> {
     let limits = way.limits;
     let Batch { body, pieces, .. } = &batch;
     for (fault, count) in Fault::ALL.iter().zip(pieces.faults).filter(|(_, count)| *count > 0) {
@@ -176,7 +188,10 @@ pub(super) async fn hand_over<S>(
     // To stop halfway burdens the sender, so it is avoided where it can be foreseen.
     let failure = match chunk_len(&pieces.good, limits) < pieces.good.len() {
         true if !bus.has_room(encoded_bytes) => Some(why_no_room(bus).await),
-        _ => append_all(body, &pieces.good, bus, feed, (way, metrics), &mut receipt).await,
+        _ => {
+            let with = (way, metrics, &mark);
+            append_all(body, &pieces.good, bus, feed, with, &mut receipt).await
+        }
     };
     receipt.rejected.sort_by_key(|rejection| rejection.record);
     receipt.rejected.truncate(limits.answer_rejections_max);
@@ -207,17 +222,31 @@ async fn append_all<S>(
     pieces: &[Piece],
     bus: &dyn Bus,
     feed: &Arc<Feed>,
-    (way, metrics): (&Way<'_, S>, &CollectMetrics),
+    (way, metrics, mark): (&Way<'_, S>, &CollectMetrics, impl Fn(&Receipt) -> Option<BatchMark>),
     receipt: &mut Receipt,
 ) -> Option<AppendError> {
     let received = Timestamp::now();
     let mut left = pieces;
     while !left.is_empty() {
         let (chunk, rest) = left.split_at(chunk_len(left, way.limits));
+        let last = if rest.is_empty() { chunk.len() - 1 } else { chunk.len() };
+        let batch = rest.is_empty().then(|| {
+            let accepted = receipt.accepted + chunk.len() as u64;
+            mark(&Receipt { accepted, ..receipt.clone() })
+        });
+        let ends = batch.flatten().map(Box::new);
         let payloads: Vec<Bytes> = chunk
             .iter()
-            .map(|piece| {
-                encode(feed, received, body.slice(piece.range.clone()), piece.context.clone())
+            .enumerate()
+            .map(|(index, piece)| {
+                let context = match &ends {
+                    Some(batch) if index == last => {
+                        let context = piece.context.as_deref().cloned().unwrap_or_default();
+                        Some(Arc::new(Context { batch: Some(batch.clone()), ..context }))
+                    }
+                    _ => piece.context.clone(),
+                };
+                encode(feed, received, body.slice(piece.range.clone()), context)
             })
             .collect();
         let done = append(bus, feed, &payloads).await;

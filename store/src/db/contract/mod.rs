@@ -65,7 +65,7 @@ macro_rules! db_contract {
                 windows_bound_incidents, shared_accounts_join_nothing, without_entities_by_rule,
                 storms_fold, entities_are_bounded, the_worst_names_it, outlives_a_drop,
                 batches_do_not_matter, other_communes_do_not_matter],
-            registers: [communes_are_kept, feeds_are_kept, keys_rotate, quotas_are_kept, activity_is_merged, devices_are_kept, names_are_checked,
+            registers: [communes_are_kept, feeds_are_kept, keys_rotate, quotas_are_kept, activity_is_merged, devices_are_kept, batches_are_known, names_are_checked,
                 closes_for_good],
             rules: [any_moment_can_be_asked, the_same_again_changes_nothing, clocks_may_go_back],
             tenancy: [foreign_and_absent_are_alike, lists_hold_the_scope,

@@ -5,11 +5,11 @@ use crate::{
     Scope,
     auth::Secret,
     db::{
-        DbError, DeviceState, FeedActivity, FeedCounts, FeedDevice, FeedFailure, FeedKey,
-        SeenDevice,
+        BATCHES_KEPT_MAX, DbError, DeviceState, FeedActivity, FeedCounts, FeedDevice, FeedFailure,
+        FeedKey, SeenDevice,
     },
 };
-use event::{Commune, FeedId, Quota, QuotaOf, Timestamp, slot_of};
+use event::{BatchMark, BatchState, Commune, FeedId, Quota, QuotaOf, Timestamp, slot_of};
 
 /// Communes are listed by id, each once.
 pub async fn communes_are_kept<F: Fixture>() {
@@ -274,4 +274,60 @@ pub async fn devices_are_kept<F: Fixture>() {
     let refused = db.declare_feed_devices(&all, &id, names(&[""]), at(1)).await;
     assert!(matches!(refused, Err(DbError::Refused(_))), "{refused:?}");
     assert_eq!(db.feed_devices(&own, &id).await.unwrap().len(), 3);
+}
+
+/// A batch is pending from when it is begun until it is settled or forgotten.
+pub async fn batches_are_known<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let db = fixture.open().await;
+    let (a, b) = (FeedId::new("a").unwrap(), FeedId::new("b").unwrap());
+    let begin = async |feed: &FeedId, key: &str, minute| {
+        db.begin_batch(feed, key, "d1", at(minute)).await.unwrap()
+    };
+    let mark = |key: &str| BatchMark {
+        key: key.to_owned(),
+        digest: "d1".to_owned(),
+        receipt: format!("receipt of {key}"),
+    };
+    let pending = BatchState::Pending { digest: "d1".to_owned() };
+    let taken = |key: &str| BatchState::Taken {
+        digest: "d1".to_owned(),
+        receipt: format!("receipt of {key}"),
+    };
+    assert_eq!(db.oldest_pending_batch().await.unwrap(), None);
+    assert_eq!(begin(&a, "k", 1).await, BatchState::New);
+    assert_eq!(begin(&a, "k", 2).await, pending);
+    assert_eq!(begin(&b, "k", 3).await, BatchState::New, "a key is its feed's");
+    assert_eq!(db.oldest_pending_batch().await.unwrap(), Some(at(1)));
+    // One that was begun and one that nobody knows of.
+    let marks = vec![(a.clone(), mark("k")), (b.clone(), mark("k2"))];
+    db.settle_batches(marks.clone(), at(4)).await.unwrap();
+    db.settle_batches(marks, at(5)).await.unwrap();
+    for (feed, key) in [(&a, "k"), (&b, "k2")] {
+        db.forget_batch(feed, key).await.unwrap();
+        assert_eq!(begin(feed, key, 6).await, taken(key), "what was taken is not forgotten");
+    }
+    assert_eq!(db.oldest_pending_batch().await.unwrap(), Some(at(3)));
+    db.forget_batch(&b, "k").await.unwrap();
+    assert_eq!(begin(&b, "k", 7).await, BatchState::New);
+    assert_eq!(begin(&b, "k3", 8).await, BatchState::New);
+    assert_eq!(db.forget_pending_batches(at(8)).await.unwrap(), 1);
+    assert_eq!(begin(&b, "k3", 8).await, pending);
+    assert_eq!(begin(&b, "k", 9).await, BatchState::New);
+
+    let other = fixture.open().await;
+    other.expire_batches(at(4)).await.unwrap();
+    assert_eq!(begin(&a, "k", 9).await, BatchState::New, "it was taken long ago");
+    assert_eq!(begin(&b, "k2", 9).await, taken("k2"));
+    let many = (0..=BATCHES_KEPT_MAX).map(|n| (a.clone(), mark(&format!("m{n:05}"))));
+    db.settle_batches(many.collect(), at(10)).await.unwrap();
+    db.settle_batches(vec![(a.clone(), mark("last"))], at(11)).await.unwrap();
+    db.expire_batches(at(4)).await.unwrap();
+    let mut known = 0;
+    for n in 0..=20 {
+        let key = format!("m{n:05}");
+        known += u32::from(begin(&a, &key, 12).await != BatchState::New);
+    }
+    assert!(known >= 19, "the last {BATCHES_KEPT_MAX} are known: {known} of 21");
+    assert_eq!(begin(&a, "last", 12).await, taken("last"));
 }

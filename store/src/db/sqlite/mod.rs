@@ -8,7 +8,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use event::{
-    BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota, QuotaOf, Timestamp,
+    BatchMark, BatchState, BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota,
+    QuotaOf, Timestamp,
 };
 
 use tokio::sync::watch;
@@ -26,6 +27,7 @@ use crate::{
 };
 
 mod activity;
+mod batches;
 mod communes;
 mod correlations;
 mod cursors;
@@ -180,6 +182,42 @@ impl Database for Sqlite {
                 activity::devices(tx, &id)
             })
             .await
+    }
+
+    async fn begin_batch(
+        &self,
+        feed: &FeedId,
+        key: &str,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<BatchState, DbError> {
+        let (feed, key, digest) = (feed.clone(), key.to_owned(), digest.to_owned());
+        self.pool.write(move |tx| batches::begin(tx, &feed, &key, &digest, now)).await
+    }
+
+    async fn settle_batches(
+        &self,
+        marks: Vec<(FeedId, BatchMark)>,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        self.pool.write(move |tx| batches::settle(tx, &marks, now)).await
+    }
+
+    async fn forget_batch(&self, feed: &FeedId, key: &str) -> Result<(), DbError> {
+        let (feed, key) = (feed.clone(), key.to_owned());
+        self.pool.write(move |tx| batches::forget(tx, &feed, &key)).await
+    }
+
+    async fn oldest_pending_batch(&self) -> Result<Option<Timestamp>, DbError> {
+        self.pool.read(batches::oldest_pending).await
+    }
+
+    async fn forget_pending_batches(&self, before: Timestamp) -> Result<usize, DbError> {
+        self.pool.write(move |tx| batches::forget_pending(tx, before)).await
+    }
+
+    async fn expire_batches(&self, before: Timestamp) -> Result<(), DbError> {
+        self.pool.write(move |tx| batches::expire(tx, before)).await
     }
 
     async fn feed_keys(&self) -> Result<Vec<FeedKey>, DbError> {

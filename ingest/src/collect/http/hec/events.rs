@@ -200,7 +200,7 @@ impl RawLines {
         let mut context = Context {
             time: parameter("time").as_deref().and_then(time_of),
             host: parameter("host").filter(|host| !host.is_empty()),
-            fields: Vec::new(),
+            ..Context::default()
         };
         for name in ["index", "source", "sourcetype"] {
             if let Some(value) = parameter(name) {

@@ -8,6 +8,7 @@ use prost::Message as _;
 use serde_json::{Map, Value};
 
 use super::{
+    super::repeat::hex,
     json,
     proto::{self, Any, AnyValue, Fields, KeyValue},
 };
@@ -275,7 +276,7 @@ impl Log {
             flatten(&mut fields, &format!("otel.attributes.{key}"), value, 0);
         }
         let time = time(self.time_ns).or_else(|| time(self.observed_ns));
-        Context { time, host: around.host.clone(), fields }
+        Context { time, host: around.host.clone(), fields, batch: None }
     }
 }
 
@@ -293,15 +294,6 @@ impl From<proto::LogRecord> for Log {
             event_name: log.event_name,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn pairs(attributes: Vec<KeyValue>) -> Vec<(String, Value)> {
