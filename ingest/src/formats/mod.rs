@@ -183,10 +183,7 @@ fn with_tree(
     read: impl FnOnce(&mut Sheet, &Json<'_>) -> Result<(), String>,
 ) -> Outcome {
     let raw = sheet.raw();
-    let text = match std::str::from_utf8(&raw) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(&raw),
-    };
+    let text = text::lossy(&raw);
     // A record that large is rare; memory for it would be cleared for this once.
     let large = text.len() > MEMORY_BYTES_MAX;
     let mut memory = Memory::take(if large { 0 } else { text.len() });

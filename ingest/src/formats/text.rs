@@ -1,8 +1,16 @@
 //! Small readings of text that several formats share. Pure; a reading that fails is `None`.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use event::Timestamp;
+
+/// `raw` as text; what is no UTF-8 becomes U+FFFD, and the text is a copy then.
+pub(crate) fn lossy(raw: &[u8]) -> Cow<'_, str> {
+    match simdutf8::basic::from_utf8(raw) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(raw),
+    }
+}
 
 /// Whether `text` says something: many sources write "nothing" as an empty text or `-`.
 pub(crate) fn is_present(text: &str) -> bool {

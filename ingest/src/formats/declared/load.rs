@@ -269,7 +269,8 @@ fn steps(
         }
     }
     for item in classify.map_or_else(Vec::new, |entry| entry.node.list()) {
-        let mut found = Classify { on: Box::default(), rows: HashMap::new(), prefixes: Vec::new() };
+        let mut found =
+            Classify { on: Box::default(), rows: HashMap::default(), prefixes: Vec::new() };
         for option in item.pairs("a classification", compiler.problems) {
             match option.key {
                 "on" => {

@@ -143,6 +143,12 @@ impl Put {
 
     /// Fills the field, unless it has a value or the record says nothing for it.
     pub(super) fn run(&self, record: &Record<'_, '_>, out: &mut Out<'_>) {
+        // A record has few of the keys that its format knows.
+        if let Source::Keys(slots) = &self.source
+            && !slots.iter().any(|slot| record.has(*slot))
+        {
+            return;
+        }
         let filled = match &self.goal {
             Goal::Timestamp => out.is_timed(),
             Goal::Field(target) => out.is_filled(*target),

@@ -32,7 +32,7 @@ use event::{Event, EventBuilder, fields};
 
 pub use self::document::Problem;
 use self::{input::Input, out::Out, plan::Plan, record::Keys};
-use super::{Format, sheet::Sheet};
+use super::{Format, sheet::Sheet, text};
 
 /// The files of `ingest/formats/`, by their names.
 const BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin_formats.rs"));
@@ -126,7 +126,7 @@ impl Format for Declared {
     }
 
     fn unread(&self, raw: &[u8]) -> Option<Vec<(String, String)>> {
-        let text = String::from_utf8_lossy(raw);
+        let text = text::lossy(raw);
         let mut found = Vec::new();
         // A record that cannot be read has no keys, and decoding says why.
         let _ = self.input.read(&text, &self.keys, &mut |record, _| {
@@ -142,7 +142,7 @@ impl Format for Declared {
         let received = builder.received();
         let mut sheet = Sheet::new(builder);
         let raw = sheet.raw();
-        let text = String::from_utf8_lossy(&raw);
+        let text = text::lossy(&raw);
         if let Cow::Owned(_) = text {
             sheet.add(fields::TAGS, "invalid_utf8");
         }

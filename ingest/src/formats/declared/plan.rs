@@ -33,7 +33,7 @@ pub(super) enum Step {
 pub(super) struct Classify {
     pub(super) on: Box<[Slot]>,
     /// By the values, lower case and joined by `/`.
-    pub(super) rows: HashMap<Box<str>, Box<[Set]>>,
+    pub(super) rows: HashMap<Box<str>, Box<[Set]>, foldhash::fast::RandomState>,
     /// Rows that end in `*`, the longest first.
     pub(super) prefixes: Vec<(Box<str>, Box<[Set]>)>,
 }

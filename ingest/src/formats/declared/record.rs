@@ -20,7 +20,7 @@ const NONE: u32 = u32::MAX;
 /// The keys that a plan reads, by name.
 #[derive(Default)]
 pub(super) struct Keys {
-    slots: HashMap<Box<str>, Slot>,
+    slots: HashMap<Box<str>, Slot, foldhash::fast::RandomState>,
     /// The names, by slot.
     names: Vec<Box<str>>,
     /// Prefixes that vendors put before some of their keys, e.g. `FTNTFGT`.
@@ -187,6 +187,11 @@ impl<'p, 't> Record<'p, 't> {
             at = pair.next;
             Some(&pair.value)
         })
+    }
+
+    /// Whether `slot` has a value, of whatever kind.
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.heads[usize::from(slot.0)] != NONE
     }
 
     /// The first value of `slot` that says something.

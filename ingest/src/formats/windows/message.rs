@@ -3,7 +3,10 @@
 //! Sysmon's is the same everywhere. Others are localised: the labels read here are those of
 //! English hosts. A localised message stays searchable text.
 
+use std::sync::OnceLock;
+
 use event::fields as f;
+use memchr::memmem::Finder;
 
 use crate::formats::{
     mapping::{Op, Op::*},
@@ -58,27 +61,43 @@ pub(super) fn labels(sheet: &mut Sheet, message: &str) {
 /// calls the new process's creator by name.
 pub(super) fn audited_process(sheet: &mut Sheet, message: &str, creation: bool) {
     if creation {
-        if let Some(creator) = behind(message, CREATOR) {
+        if let Some(creator) = behind(message, &CREATOR) {
             Pid(f::PROCESS_PARENT_PID).run(sheet, creator);
         }
-    } else if let Some(process) = behind(message, PROCESS) {
+    } else if let Some(process) = behind(message, &PROCESS) {
         Pid(f::PROCESS_PID).run(sheet, process);
     }
-    if let Some(reason) = behind(message, REASON) {
+    if let Some(reason) = behind(message, &REASON) {
         Text(f::EVENT_REASON).run(sheet, reason);
     }
 }
 
 /// Labels as English and French hosts write them.
-const CREATOR: &[&str] = &["Creator Process ID:", "ID du processus créateur :"];
-const PROCESS: &[&str] = &["Process ID:", "ID du processus :"];
-const REASON: &[&str] = &["Failure Reason:", "Raison de l’échec :", "Raison de l'échec :"];
+static CREATOR: Labels = Labels::of(&["Creator Process ID:", "ID du processus créateur :"]);
+static PROCESS: Labels = Labels::of(&["Process ID:", "ID du processus :"]);
+static REASON: Labels =
+    Labels::of(&["Failure Reason:", "Raison de l’échec :", "Raison de l'échec :"]);
+static CLIENT: Labels = Labels::of(&["Client IP:"]);
+
+/// Labels, made ready to be looked for once: that takes longer than to look for them.
+struct Labels {
+    texts: &'static [&'static str],
+    finders: OnceLock<Vec<Finder<'static>>>,
+}
+
+impl Labels {
+    const fn of(texts: &'static [&'static str]) -> Self {
+        Self { texts, finders: OnceLock::new() }
+    }
+}
 
 /// What stands behind the first of `labels`, to the end of its line.
-fn behind<'m>(message: &'m str, labels: &[&str]) -> Option<&'m str> {
-    labels.iter().find_map(|label| {
-        let at = memchr::memmem::find(message.as_bytes(), label.as_bytes())?;
-        Some(message.get(at + label.len()..)?.lines().next()?.trim())
+fn behind<'m>(message: &'m str, labels: &Labels) -> Option<&'m str> {
+    let finders = || labels.texts.iter().map(Finder::new).collect();
+    let finders = labels.finders.get_or_init(finders);
+    finders.iter().find_map(|label| {
+        let at = label.find(message.as_bytes())?;
+        Some(message.get(at + label.needle().len()..)?.lines().next()?.trim())
     })
 }
 
@@ -86,7 +105,7 @@ fn behind<'m>(message: &'m str, labels: &[&str]) -> Option<&'m str> {
 /// terminal server cut off, the file that AppLocker let run or did not.
 pub(super) fn sentence(sheet: &mut Sheet, provider: &str, message: &str) {
     if provider.eq_ignore_ascii_case("TermDD") {
-        if let Some(address) = behind(message, &["Client IP:"]) {
+        if let Some(address) = behind(message, &CLIENT) {
             sheet.put_ip(f::SOURCE_IP, address.trim_end_matches('.'));
         }
     } else if provider.eq_ignore_ascii_case("Microsoft-Windows-AppLocker") {
