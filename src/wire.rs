@@ -108,6 +108,8 @@ impl Wired {
             Arc::clone(&trail),
             Arc::clone(&rules),
         ));
+        let feed_watch = FeedWatch::new(Arc::clone(&formats), Arc::clone(rules.in_force()));
+        let feed_watch = Arc::new(feed_watch);
         Ok(Self {
             data,
             bus,
@@ -118,7 +120,7 @@ impl Wired {
             rules,
             indicators,
             feeds,
-            feed_watch: Arc::new(FeedWatch::new()),
+            feed_watch,
             metrics,
             health,
             requests,

@@ -108,6 +108,39 @@ fn feed_wait_says_what_is_missing_until_an_event_is_of_use() {
     for part in ["records", "first that a rule can use", "a line of another source"] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
+
+    // Rules for such events, and what keeps some of them from firing.
+    let rules = centre.json(&["feed", "rules", "dijon-pc"]);
+    let rules = rules["items"].as_array().unwrap();
+    let (can, cannot): (Vec<&Value>, Vec<_>) =
+        rules.iter().partition(|rule| rule["can_fire"] == true);
+    assert!(can.len() > 20, "{} of {}", can.len(), rules.len());
+    assert!(can.iter().all(|rule| rule["lacks"] == json!([])));
+    let lacking = centre.json(&["feed", "rules", "dijon-pc", "--lacking"]);
+    assert_eq!(lacking["items"].as_array().map(Vec::len), Some(cannot.len()));
+    assert!(cannot.iter().all(|rule| rule["lacks"] != json!([])));
+    // No event was of a domain controller's log.
+    let dcsync = |rule: &Value| rule["title"].as_str().unwrap().contains("DCSync");
+    assert!(!rules.iter().any(dcsync), "{rules:?}");
+    assert_eq!(health["unmapped"], Value::Null, "this format cannot tell");
+
+    let key = centre.feed("dijon", "dijon-fw", "fortigate");
+    let line = "date=2026-11-27 time=10:00:00 devname=\"FW\" logid=\"0000000013\" type=\"traffic\" \
+                subtype=\"forward\" level=\"notice\" srcip=10.0.0.1 dstip=203.0.113.9 \
+                action=\"accept\" nouveaute=\"x\"";
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while post(&centre, &key, json!(line).to_string()) != 200 {
+        assert!(std::time::Instant::now() < until, "the key is known within seconds");
+    }
+    let unmapped = loop {
+        let told = centre.json(&["feed", "status", "dijon-fw"]);
+        if !told["health"]["unmapped"].is_null() {
+            break told["health"]["unmapped"].clone();
+        }
+        assert!(std::time::Instant::now() < until, "{told}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(unmapped.as_array().unwrap().contains(&json!("nouveaute")), "{unmapped}");
     // Events that no rule is for.
     let other = centre.onboard("chenove", "chenove-json", "json");
     assert_eq!(post(&centre, &other, "{\"a\": 1}".to_owned()), 200);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use event::{FeedId, Timestamp};
+use event::{FeedId, Level, Timestamp};
 use serde::Serialize;
 use store::db::{FeedCounts, SeenDevice};
 
@@ -10,6 +10,10 @@ use store::db::{FeedCounts, SeenDevice};
 pub trait FeedWatch: Send + Sync {
     /// How a feed does. One that nothing came from has zeros.
     fn of(&self, feed: &FeedId) -> FeedHealth;
+
+    /// The rules in force that some event of the feed was offered to since the process began,
+    /// and what keeps them from firing.
+    fn rules(&self, feed: &FeedId) -> Vec<FeedRule>;
 
     /// Devices of a feed that were seen since the database was told.
     fn new_devices(&self, feed: &FeedId) -> Vec<SeenDevice>;
@@ -39,6 +43,10 @@ pub struct FeedHealth {
     pub lag_ms: Option<i64>,
     /// Hosts and phones seen, at most 10,000.
     pub devices: usize,
+    /// Keys of its records that the format does not read, and keeps under the vendor's namespace
+    /// all the same, of those looked at since the process began; `None` where the format cannot
+    /// tell, or nothing was looked at.
+    pub unmapped: Option<Vec<String>>,
     /// How asking a vendor's API for it goes, where this process asks.
     pub pull: Option<FeedPull>,
 }
@@ -54,4 +62,19 @@ pub struct FeedPull {
     pub error: Option<String>,
     /// When the token that is shown expires, where the vendor tells.
     pub token_expires: Option<Timestamp>,
+}
+
+/// A rule that is for events of a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedRule {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// How severe it is.
+    pub level: Level,
+    /// Whether the feed fills what it cannot fire without.
+    pub can_fire: bool,
+    /// The fields that it cannot fire without and no event had, as the rule names them.
+    pub lacks: Vec<String>,
 }

@@ -89,6 +89,23 @@ pub(crate) async fn with_health<'a>(
     Ok(WithHealth { feed, health, inventory, refused_unknown })
 }
 
+/// The rules that are for its events, and what keeps them from firing.
+pub(crate) async fn rules(app: App, ask: Ask) -> Result<Response, Problem> {
+    let feed = find(&app, &ask).await?;
+    let can_fire = match ask.params.text("can_fire") {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(Problem::parameter("can_fire", "it is true or false")),
+    };
+    let watch = std::sync::Arc::clone(&app.feed_watch);
+    let rules = tokio::task::spawn_blocking(move || watch.rules(&feed.id)).await;
+    let mut rules =
+        rules.map_err(|error| Problem::internal(format!("judging the rules failed: {error}")))?;
+    rules.retain(|rule| can_fire.is_none_or(|can_fire| rule.can_fire == can_fire));
+    Ok(page::whole(rules))
+}
+
 /// Adds a feed; its name is its id where none is given.
 pub(crate) async fn add(app: App, mut ask: Ask) -> Result<Response, Problem> {
     let id: FeedId = ask.fields.required("id")?;

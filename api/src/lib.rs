@@ -49,7 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Audit;
 pub use auth::LocalOperator;
-pub use feed_health::{FeedHealth, FeedPull, FeedWatch};
+pub use feed_health::{FeedHealth, FeedPull, FeedRule, FeedWatch};
 pub use health::{Check, Health};
 pub use indicators::{IndicatorAnswer, IndicatorSource, Indicators};
 pub use metrics::RequestMetrics;

@@ -244,6 +244,8 @@ pub(crate) fn table() -> Vec<Route> {
             .audited("feed.health"),
         Route::new(Method::GET, "/api/v1/feeds/{id}/health/stream", Reader, feed_stream::health)
             .audited("feed.health"),
+        Route::new(Method::GET, "/api/v1/feeds/{id}/rules", Reader, feeds::rules)
+            .params(&["can_fire"]),
         Route::new(Method::GET, "/api/v1/feeds/{id}/devices", Reader, devices::list)
             .params(&["state"])
             .audited("feed.devices"),

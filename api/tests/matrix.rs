@@ -178,6 +178,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/feeds/{id}/health",
         "/api/v1/feeds/{id}/health/stream",
         "/api/v1/feeds/{id}/devices",
+        "/api/v1/feeds/{id}/rules",
     ] {
         add(Method::GET, path, &|of| {
             let id = format!("{of}-pc");

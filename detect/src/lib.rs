@@ -33,6 +33,7 @@ mod load;
 mod logsource;
 mod logsource_tables;
 mod modifier;
+mod observed;
 mod pattern;
 mod pcre;
 mod placeholder;
@@ -63,6 +64,7 @@ pub use files::{Kept, RuleFiles};
 pub use lint::lint;
 pub use load::{Loaded, files, load, load_with, parse, parse_with};
 pub use logsource::Logsource;
+pub use observed::Observed;
 pub use placeholder::{PlaceholderError, Placeholders};
 pub use policy::{
     CheckedException, Effect, ExceptionSource, Judgement, Policies, PolicySource, Selector,

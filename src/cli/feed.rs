@@ -62,6 +62,16 @@ pub(crate) enum Feed {
         #[command(flatten)]
         server: Server,
     },
+    /// List the rules that are for a feed's events, and which fields keep them from firing
+    Rules {
+        /// The feed
+        id: FeedId,
+        /// Only those that cannot fire
+        #[arg(long)]
+        lacking: bool,
+        #[command(flatten)]
+        server: Server,
+    },
     /// List the hosts and phones of a feed: seen, declared, or both
     Devices {
         /// The feed

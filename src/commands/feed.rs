@@ -55,6 +55,9 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
             let timeout = std::time::Duration::from_secs(timeout_s);
             return feed_health::wait(global, &id, timeout, &server).await;
         }
+        Feed::Rules { id, lacking, server } => {
+            return feed_health::rules(global, &id, lacking, &server).await;
+        }
         Feed::Devices { id, state, server } => {
             return feed_health::devices(global, &id, state, &server).await;
         }

@@ -109,6 +109,7 @@ async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failur
         ("latest event", "health.last_event"),
         ("lag of the last, ms", "health.lag_ms"),
         ("devices", "health.devices"),
+        ("keys not read", "health.unmapped"),
         ("declared devices", "inventory.declared"),
         ("of them never seen", "inventory.missing"),
         ("seen, not declared", "inventory.unknown"),
@@ -138,6 +139,28 @@ async fn one(global: &Global, client: &Client, id: &FeedId) -> Result<(), Failur
         print::outln!("  {}", safe(&print::cell(failure, "raw")));
     }
     Ok(())
+}
+
+pub(super) async fn rules(
+    global: &Global,
+    id: &FeedId,
+    lacking: bool,
+    server: &Server,
+) -> Result<Exit, Failure> {
+    let client = running(global, server).await?;
+    let path = format!("/api/v1/feeds/{id}/rules");
+    let query = if lacking { vec![("can_fire", "false".to_owned())] } else { Vec::new() };
+    let answer = client.get(&path, &query).await;
+    client.close().await;
+    let columns = [
+        ("ID", "id"),
+        ("LEVEL", "level"),
+        ("CAN FIRE", "can_fire"),
+        ("LACKS", "lacks"),
+        ("TITLE", "title"),
+    ];
+    print::list(global.output, &answer?, &columns)?;
+    Ok(Exit::Done)
 }
 
 pub(super) async fn devices(

@@ -2,23 +2,29 @@
 //! processes and earlier runs.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::{BuildHasher as _, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use api::{FeedHealth, FeedPull};
-use detect::Ruleset;
+use api::{FeedHealth, FeedPull, FeedRule};
+use detect::{Observed, Ruleset};
 use event::{Event, Feed, FeedId, Timestamp, fields, slot_of};
+use ingest::formats::Formats;
 use store::db::{DEVICE_CHARS_MAX, FeedActivity, FeedCounts, FeedFailure, SeenDevice, device_key};
 
 use super::feed_silence::FeedRhythm;
+use crate::rules::InForce;
 
 /// Characters of a failed record that are kept.
 const RAW_CHARS_MAX: usize = 1_000;
 /// Devices that are told apart of a feed.
 const DEVICES_MAX: usize = 10_000;
+/// Keys that are told as not read.
+const UNREAD_MAX: usize = 200;
+/// Bytes of such a key.
+const UNREAD_BYTES_MAX: usize = 200;
 /// Minutes that are kept.
 const MINUTES_MAX: usize = 60;
 /// How much later than the database knows a device must have been seen to be written again.
@@ -31,6 +37,8 @@ pub(crate) struct FeedWatch {
     /// What no feed is known of.
     refused: Mutex<BTreeMap<&'static str, u64>>,
     devices: RandomState,
+    formats: Arc<Formats>,
+    rules: Arc<InForce>,
 }
 
 #[derive(Default)]
@@ -49,6 +57,10 @@ struct Watched {
     minutes: VecDeque<(i64, u64)>,
     /// By the digest of their names.
     devices: HashMap<u64, Device>,
+    /// What its events were.
+    observed: Observed,
+    /// Keys that its format does not read; `None` where the format cannot tell.
+    unread: Option<BTreeSet<String>>,
     /// When it was active, as far as nobody was told of it yet.
     activity: Option<FeedActivity>,
     /// What is known from earlier runs too.
@@ -117,6 +129,20 @@ impl Watched {
         }
     }
 
+    /// Notes which keys of the event's record its format does not read.
+    fn reads(&mut self, event: &Event, formats: &Formats) {
+        let format = formats.get(event.format().as_str());
+        let Some(unread) = format.and_then(|format| format.unread(event.original())) else {
+            return;
+        };
+        let known = self.unread.get_or_insert_default();
+        for (key, _) in unread {
+            if known.len() < UNREAD_MAX && key.len() <= UNREAD_BYTES_MAX {
+                known.insert(key);
+            }
+        }
+    }
+
     fn sees(&mut self, digest: u64, seen: SeenDevice, kept: Option<Timestamp>) {
         if self.devices.len() < DEVICES_MAX {
             self.devices.entry(digest).or_insert(Device { seen, kept });
@@ -141,6 +167,7 @@ impl Watched {
                 .collect(),
             lag_ms: self.lag_ms,
             devices: self.devices.len(),
+            unmapped: self.unread.as_ref().map(|unread| unread.iter().cloned().collect()),
             is_silent: self
                 .rhythm
                 .is_some_and(|rhythm| rhythm.is_silent && self.last_received <= Some(rhythm.last)),
@@ -150,8 +177,10 @@ impl Watched {
 }
 
 impl FeedWatch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(formats: Arc<Formats>, rules: Arc<InForce>) -> Self {
         Self {
+            formats,
+            rules,
             since: Timestamp::now(),
             feeds: Mutex::default(),
             refused: Mutex::default(),
@@ -284,7 +313,7 @@ impl FeedWatch {
     }
 
     /// A batch was decoded and is about to be matched with `ruleset`.
-    pub(crate) fn events(&self, events: &[std::sync::Arc<Event>], ruleset: &Ruleset) {
+    pub(crate) fn events(&self, events: &[Arc<Event>], ruleset: &Ruleset) {
         let mut feeds = self.feeds();
         for event in events {
             // What the centre says of a feed is not from it.
@@ -297,6 +326,9 @@ impl FeedWatch {
             }
             let Some(watched) = feeds.get_mut(event.feed()) else { continue };
             watched.event(event, |device| self.digest(device));
+            if !event.is_pipeline_error() && watched.observed.add(event) {
+                watched.reads(event, &self.formats);
+            }
             let is_known = |counts: &FeedCounts| counts.first_usable.is_some();
             if ![&watched.kept, &watched.leaving, &watched.counts].into_iter().any(is_known)
                 && !event.is_pipeline_error()
@@ -317,6 +349,20 @@ impl api::FeedWatch for FeedWatch {
         }
     }
 
+    fn rules(&self, feed: &FeedId) -> Vec<FeedRule> {
+        let observed = match self.feeds().get(feed) {
+            Some(watched) => watched.observed.clone(),
+            None => return Vec::new(),
+        };
+        let ruleset = self.rules.now();
+        let rules = ruleset.rules().iter().filter_map(|rule| {
+            let lacks = observed.lacks(rule)?;
+            let (id, title) = (rule.id().to_owned(), rule.title().to_owned());
+            Some(FeedRule { id, title, level: rule.level(), can_fire: lacks.is_empty(), lacks })
+        });
+        rules.collect()
+    }
+
     fn new_devices(&self, feed: &FeedId) -> Vec<SeenDevice> {
         let feeds = self.feeds();
         let devices = feeds.get(feed).into_iter().flat_map(|watched| watched.devices.values());
@@ -335,6 +381,11 @@ impl api::FeedWatch for FeedWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn watch() -> FeedWatch {
+        let rules = InForce::new(Ruleset::compile(detect::Loaded::default()));
+        FeedWatch::new(Arc::new(Formats::builtin()), Arc::new(rules))
+    }
 
     #[test]
     fn minutes_are_told_from_the_newest_whole_one_back() {
@@ -358,7 +409,7 @@ mod tests {
 
     #[test]
     fn what_is_on_its_way_to_the_database_is_told() {
-        let watch = FeedWatch::new();
+        let watch = watch();
         let id = FeedId::new("pc").unwrap();
         let records = || api::FeedWatch::of(&watch, &id).counts.records;
         let accept = |n| watch.feeds().entry(id.clone()).or_default().accepted(n, n, watch.since);
@@ -383,7 +434,7 @@ mod tests {
 
     #[test]
     fn devices_are_written_when_new_or_seen_much_later() {
-        let watch = FeedWatch::new();
+        let watch = watch();
         let id = FeedId::new("pc").unwrap();
         let at = Timestamp::from_secs;
         let seen = |s| SeenDevice { name: "PC".to_owned(), first: at(0), last: at(s) };

@@ -57,6 +57,12 @@ impl api::FeedWatch for OneFailure {
         api::FeedHealth { counts, ..api::FeedHealth::default() }
     }
 
+    fn rules(&self, feed: &FeedId) -> Vec<api::FeedRule> {
+        let lacks = vec![format!("{feed}-secret")];
+        let (id, title) = ("rule-1".to_owned(), "Rule one".to_owned());
+        vec![api::FeedRule { id, title, level: Level::Low, can_fire: false, lacks }]
+    }
+
     fn new_devices(&self, feed: &FeedId) -> Vec<SeenDevice> {
         let (first, last) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
         vec![SeenDevice { name: format!("{feed}-secret"), first, last }]
