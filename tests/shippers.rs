@@ -179,10 +179,10 @@ fn opentelemetrys_grpc_exporter_delivers() {
     centre.stop();
 }
 
-/// An rsyslog that ends with the test.
-struct Rsyslog(Child);
+/// A shipper's daemon that ends with the test.
+struct Daemon(Child);
 
-impl Drop for Rsyslog {
+impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -201,21 +201,35 @@ fn rsyslog_has(test: &str, module: &str, package: &str) -> bool {
     is_there
 }
 
-impl Rsyslog {
-    /// Runs on `config`, in the centre's folder.
-    fn start(centre: &Centre, config: &str) -> Self {
+impl Daemon {
+    fn start(centre: &Centre, command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let errors = fs::File::create(centre.path("shipper.err")).unwrap();
+        Self(command.stderr(errors).spawn().unwrap())
+    }
+
+    /// rsyslog on `config`, in the centre's folder.
+    fn rsyslog(centre: &Centre, config: &str) -> Self {
         fs::write(centre.path("rsyslog.conf"), config).unwrap();
-        let child = Command::new("rsyslogd")
-            .args(["-n", "-f"])
-            .arg(centre.path("rsyslog.conf"))
-            .arg("-i")
-            .arg(centre.path("rsyslog.pid"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(centre.path("rsyslog.err")).unwrap())
-            .spawn()
-            .unwrap();
-        Self(child)
+        let mut command = Command::new("rsyslogd");
+        command.args(["-n", "-f"]).arg(centre.path("rsyslog.conf"));
+        Self::start(centre, command.arg("-i").arg(centre.path("rsyslog.pid")))
+    }
+
+    /// syslog-ng on `config`, in the centre's folder.
+    fn syslog_ng(centre: &Centre, config: &str) -> Self {
+        fs::write(centre.path("syslog-ng.conf"), config).unwrap();
+        let mut command = Command::new("syslog-ng");
+        command.args(["--foreground", "--no-caps", "--stderr"]);
+        for (option, file) in [
+            ("--cfgfile", "syslog-ng.conf"),
+            ("--persist-file", "syslog-ng.persist"),
+            ("--pidfile", "syslog-ng.pid"),
+            ("--control", "syslog-ng.ctl"),
+        ] {
+            command.arg(option).arg(centre.path(file));
+        }
+        Self::start(centre, &mut command)
     }
 }
 
@@ -242,7 +256,7 @@ action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" uid="rsyslo
        action.resumeRetryCount="-1")
 "#
     );
-    let _rsyslog = Rsyslog::start(&centre, &config);
+    let _rsyslog = Daemon::rsyslog(&centre, &config);
     wait_for(&centre, "process.command_line:by-rsyslog", 50);
     let errors = fs::read_to_string(centre.path("errors.json")).unwrap_or_default();
     assert_eq!(errors, "");
@@ -262,18 +276,15 @@ fn make_certificate(centre: &Centre) -> bool {
     made.is_ok_and(|status| status.success())
 }
 
-#[test]
-fn rsyslogs_omfwd_delivers_over_tls() {
-    let name = "rsyslogs_omfwd_delivers_over_tls";
-    if !rsyslog_has(name, "lmnsd_ossl", "rsyslog-openssl") {
-        return;
-    }
+/// A running centre with a syslog door over TLS that asks for a certificate, its port, and the key
+/// of a feed of format `windows`.
+fn over_tls(test: &str) -> Option<(Centre, u16, String)> {
     let port = support::free_port();
     // The configuration names files that openssl makes in its folder.
     let mut centre = Centre::new("");
     if !make_certificate(&centre) {
-        eprintln!("skipped: {name}: no openssl (apt-get install openssl)");
-        return;
+        eprintln!("skipped: {test}: no openssl (apt-get install openssl)");
+        return None;
     }
     let dir = centre.dir.path().display().to_string();
     let config = fs::read_to_string(centre.path("jacquemart.toml")).unwrap();
@@ -285,6 +296,17 @@ fn rsyslogs_omfwd_delivers_over_tls() {
     fs::write(centre.path("jacquemart.toml"), config + &door).unwrap();
     centre.start();
     let key = centre.onboard("dijon", "dijon-pc", "windows");
+    Some((centre, port, key))
+}
+
+#[test]
+fn rsyslogs_omfwd_delivers_over_tls() {
+    let name = "rsyslogs_omfwd_delivers_over_tls";
+    if !rsyslog_has(name, "lmnsd_ossl", "rsyslog-openssl") {
+        return;
+    }
+    let Some((mut centre, port, key)) = over_tls(name) else { return };
+    let dir = centre.dir.path().display().to_string();
     write_events(&centre, "events.log", "PC-8", "by-omfwd", 50);
     let config = format!(
         r#"global(workDirectory="{dir}" defaultNetstreamDriver="ossl"
@@ -300,8 +322,37 @@ action(type="omfwd" target="localhost" port="{port}" protocol="tcp" TCP_Framing=
        StreamDriverPermittedPeers="localhost" template="keyed" action.resumeRetryCount="-1")
 "#
     );
-    let _rsyslog = Rsyslog::start(&centre, &config);
+    let _rsyslog = Daemon::rsyslog(&centre, &config);
     wait_for(&centre, "process.command_line:by-omfwd", 50);
+    centre.stop();
+}
+
+#[test]
+fn syslog_ng_delivers_over_tls() {
+    let name = "syslog_ng_delivers_over_tls";
+    if !Command::new("syslog-ng").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        eprintln!("skipped: {name}: no syslog-ng (apt-get install syslog-ng-core)");
+        return;
+    }
+    let Some((mut centre, port, key)) = over_tls(name) else { return };
+    let dir = centre.dir.path().display().to_string();
+    write_events(&centre, "events.log", "PC-9", "by-syslog-ng", 50);
+    let config = format!(
+        r#"@version: 3.38
+source events {{
+    file("{dir}/events.log" flags(no-parse) read-old-records(yes) follow-freq(1));
+}};
+rewrite keyed {{ set("{key}" value(".SDATA.jacquemart@32473.key")); }};
+destination soc {{
+    syslog("localhost" port({port}) transport("tls") tls(
+        ca-file("{dir}/certificate.pem") peer-verify(required-trusted)
+        cert-file("{dir}/certificate.pem") key-file("{dir}/key.pem")));
+}};
+log {{ source(events); rewrite(keyed); destination(soc); }};
+"#
+    );
+    let _syslog_ng = Daemon::syslog_ng(&centre, &config);
+    wait_for(&centre, "process.command_line:by-syslog-ng", 50);
     centre.stop();
 }
 
@@ -401,7 +452,7 @@ fn what_feed_add_prints_for_rsyslog_works_as_it_stands() {
         "global(workDirectory=\"{dir}\")\nmodule(load=\"imfile\" mode=\"polling\" pollingInterval=\"1\")\n\
          input(type=\"imfile\" file=\"{dir}/events.log\" tag=\"events:\")\n{snippet}"
     );
-    let _rsyslog = Rsyslog::start(&centre, &config);
+    let _rsyslog = Daemon::rsyslog(&centre, &config);
     wait_for(&centre, "process.command_line:by-snippet", 20);
     centre.stop();
 }

@@ -4,6 +4,7 @@
 //! crate that it is about, so that anyone can run it again.
 
 mod centre;
+mod decode;
 mod end_to_end;
 mod engine;
 mod incidents;
@@ -29,9 +30,25 @@ enum Command {
     /// Raise many detections into incidents, then ask the API for them: how fast they are raised,
     /// listed, filtered, opened and changed
     Incidents(Incidents),
+    /// Decode the shared records of Cloud Funnel, Windows, FortiGate and PRADEO on one core, beside
+    /// `serde_json` parsing the same
+    Decode(Decode),
     /// Measure the detection engine beside rsigma and sigma-rust, in one interleaved run on
     /// processor time over the shared Windows captures; builds the peers the first time
     Engine(Engine),
+}
+
+#[derive(Debug, clap::Args)]
+struct Decode {
+    /// The shared corpora
+    #[arg(long, env = "JACQUEMART_CORPORA", default_value = "../shared/corpora")]
+    corpora: PathBuf,
+    /// Rounds, of which the best counts
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// The results as JSON, below
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,6 +111,7 @@ struct Incidents {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Decode(args) => decode::run(&args),
         Command::Engine(args) => engine::run(&args.args),
         Command::Incidents(args) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
