@@ -109,6 +109,13 @@ fn a_silent_feed_is_an_incident_of_its_commune_once() {
     assert_eq!(events(&centre, "event.action:feed-silent").len(), 1);
     assert_eq!(incidents(&centre).len(), 1);
 
+    // That it sent long ago is not what one waits for.
+    let waited = centre.run(&["feed", "wait", "pc", "--timeout-s", "2"]);
+    let said = String::from_utf8(waited.stdout).unwrap();
+    assert_eq!(waited.status.code(), Some(5), "{said}");
+    assert!(said.starts_with("nothing came since "), "{said}");
+    assert!(said.contains("the time is over: no request with this feed's key arrived"), "{said}");
+
     // It sends again, which a restart notices at once.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sent = runtime.block_on(async {

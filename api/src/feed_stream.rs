@@ -10,13 +10,18 @@ use tokio::time::Instant;
 use crate::{
     App,
     ask::Ask,
-    auth, feeds,
+    auth,
+    devices::{self, Inventory},
+    feeds,
     problem::Problem,
     stream::{self, Held, LOOK_EVERY},
 };
 
 /// How often it is looked whether the feed does otherwise: what is counted is in memory.
 const OFTEN: Duration = Duration::from_millis(500);
+
+/// For how long a count of devices is told again.
+const COUNTED: Duration = Duration::from_secs(10);
 
 /// How the feed does, at once and whenever that changes. Each event is all there is to know, so
 /// that nothing is missed by a client that comes again.
@@ -31,6 +36,7 @@ pub(crate) async fn health(app: App, ask: Ask) -> Result<Response, Problem> {
         headers: ask.headers,
         told: String::new(),
         looked: None,
+        counted: None,
         tried: Instant::now(),
         _held: held,
     };
@@ -46,11 +52,26 @@ struct Watching {
     told: String,
     /// When that was looked at.
     looked: Option<Instant>,
+    /// What was counted of its devices, and when.
+    counted: Option<(Instant, Option<Inventory>)>,
     tried: Instant,
     _held: Held,
 }
 
 impl Watching {
+    /// How its devices stand to its inventory, at most [`COUNTED`] ago: to count them reads all.
+    async fn inventory(&mut self) -> Option<Option<Inventory>> {
+        if let Some((at, inventory)) = self.counted
+            && at.elapsed() < COUNTED
+        {
+            return Some(inventory);
+        }
+        let devices = devices::of(&self.app, &self.scope, &self.feed).await.ok()?;
+        let inventory = Inventory::of(&devices);
+        self.counted = Some((Instant::now(), inventory));
+        Some(inventory)
+    }
+
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
             if let Some(looked) = self.looked {
@@ -67,7 +88,8 @@ impl Watching {
                 }
             }
             let feed = self.app.db.feed(&self.scope, &self.feed).await.ok().flatten()?;
-            let health = feeds::with_health(&self.app, &self.scope, &feed).await.ok()?;
+            let inventory = self.inventory().await?;
+            let health = feeds::with_health(&self.app, &self.scope, &feed, inventory);
             let health = serde_json::to_string(&health).ok()?;
             if health != self.told {
                 self.told.clone_from(&health);

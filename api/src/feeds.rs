@@ -74,19 +74,20 @@ pub(crate) struct WithHealth<'a> {
 /// How a feed does.
 pub(crate) async fn health(app: App, ask: Ask) -> Result<Response, Problem> {
     let feed = find(&app, &ask).await?;
-    Ok(Json(with_health(&app, ask.scope(), &feed).await?).into_response())
+    let inventory = Inventory::of(&devices::of(&app, ask.scope(), &feed.id).await?);
+    Ok(Json(with_health(&app, ask.scope(), &feed, inventory)).into_response())
 }
 
 /// `feed` with how it does, as `scope` may know it.
-pub(crate) async fn with_health<'a>(
+pub(crate) fn with_health<'a>(
     app: &App,
     scope: &Scope,
     feed: &'a Feed,
-) -> Result<WithHealth<'a>, Problem> {
-    let inventory = Inventory::of(&devices::of(app, scope, &feed.id).await?);
+    inventory: Option<Inventory>,
+) -> WithHealth<'a> {
     let health = app.feed_watch.of(&feed.id);
     let refused_unknown = scope.is_all().then(|| app.feed_watch.refused_unknown());
-    Ok(WithHealth { feed, health, inventory, refused_unknown })
+    WithHealth { feed, health, inventory, refused_unknown }
 }
 
 /// The rules that are for its events, and what keeps them from firing.

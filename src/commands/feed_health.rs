@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use event::FeedId;
+use event::{FeedId, Timestamp};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What the first column of a CSV of devices is called.
 const HEADINGS: [&str; 8] =
     ["nom", "name", "hostname", "host", "device", "appareil", "poste", "équipement"];
+/// A feed whose last record is older is waited for anew.
+const OLD: Duration = Duration::from_secs(600);
 /// What `wait` says where it never learnt how the feed does.
 const UNREACHABLE: &str = "the centre did not say how the feed does";
 /// A clock that is off by more is named.
@@ -247,7 +249,11 @@ async fn follow(client: &Client, id: &FeedId, wait: &mut Option<Wait>) -> Result
                     for event in events.push(&chunk)? {
                         let told = serde_json::from_str(&event.data)
                             .context("failed to read how the feed does")?;
-                        if wait.get_or_insert_with(|| Wait::begin(&told)).look(&told)? {
+                        let wait = match wait {
+                            Some(wait) => wait,
+                            None => wait.insert(Wait::begin(&told)?),
+                        };
+                        if wait.look(&told)? {
                             return Ok(());
                         }
                     }
@@ -267,6 +273,8 @@ struct Wait {
     said: BTreeMap<String, u64>,
     /// What had been refused before.
     refused: BTreeMap<String, u64>,
+    /// What had been counted before, of a feed that sent nothing for a while.
+    before: BTreeMap<String, u64>,
     step: usize,
 }
 
@@ -293,13 +301,21 @@ pub(super) async fn wait(
 }
 
 impl Wait {
-    fn begin(told: &Value) -> Self {
-        Self {
+    fn begin(told: &Value) -> Result<Self, Failure> {
+        let health = &told["health"];
+        let last = health["last_received"].as_str().and_then(Timestamp::parse);
+        let is_old = last.is_some_and(|last| Timestamp::now().since(last) > OLD);
+        if is_old {
+            let last = print::cell(health, "last_received");
+            print::outln!("nothing came since {last}; waiting for the next record");
+        }
+        Ok(Self {
+            before: if is_old { counts(health) } else { BTreeMap::new() },
             format: print::cell(told, "format"),
             said: BTreeMap::new(),
             refused: counts(&told["refused_unknown"]),
             step: 0,
-        }
+        })
     }
 
     fn missing(&self) -> &'static str {
@@ -316,7 +332,11 @@ impl Wait {
     /// Says what is new; whether the last step is done.
     fn look(&mut self, told: &Value) -> Result<bool, Failure> {
         let health = &told["health"];
-        let count = |name: &str| health[name].as_u64().unwrap_or_default();
+        let count = |name: &str| {
+            let before = self.before.get(name).copied().unwrap_or_default();
+            health[name].as_u64().unwrap_or_default().saturating_sub(before)
+        };
+        let (records, decoded, failed) = (count("records"), count("decoded"), count("failed"));
         if self.step == 0 {
             self.refusals(told)?;
         }
@@ -325,23 +345,22 @@ impl Wait {
             print::outln!("the vendor's API could not be asked: {}", safe(&error));
         }
         let asked = !health["pull"]["last_success"].is_null();
-        if self.step == 0 && asked && count("records") == 0 && self.say("pull", 1) {
+        if self.step == 0 && asked && records == 0 && self.say("pull", 1) {
             print::outln!("the vendor's API was asked, and has nothing new");
         }
-        if self.step == 0 && count("records") > 0 {
+        if self.step == 0 && records > 0 {
             self.step = 1;
-            let first = print::cell(health, "first_received");
-            print::outln!("connected and authenticated: the first record came at {first}");
+            let (which, at) = match self.before.is_empty() {
+                true => ("first", "first_received"),
+                false => ("last", "last_received"),
+            };
+            let at = print::cell(health, at);
+            print::outln!("connected and authenticated: the {which} record came at {at}");
         }
-        if self.step == 1 && count("decoded") > 0 {
+        if self.step == 1 && decoded > 0 {
             self.step = 2;
-            print::outln!(
-                "decoded: {} of {} records are events",
-                count("decoded"),
-                count("records")
-            );
+            print::outln!("decoded: {decoded} of {records} records are events");
         }
-        let failed = count("failed");
         if failed > 0 && self.say("failed", failed) {
             let last = &health["failures"][0];
             print::outln!(
