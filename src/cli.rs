@@ -132,6 +132,9 @@ pub(crate) enum Command {
     /// Create and check the bus's topics on Kafka
     #[command(subcommand)]
     Bus(Bus),
+    /// Check that what is kept of events is whole
+    #[command(subcommand)]
+    Store(Store),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Config),
@@ -435,6 +438,18 @@ pub(crate) enum Bus {
     Init,
     /// Compare the topics with the configuration; exit code 5 where one is not as it has to be
     Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Read every split whole and compare it with the catalog; exit code 5 where one is damaged
+    ///
+    /// Reads the storage itself, also while a centre runs on it.
+    Verify {
+        /// Only those of this commune
+        #[arg(long)]
+        commune: Option<CommuneId>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

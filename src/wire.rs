@@ -1,7 +1,7 @@
 //! From URLs to what runs: the only place that knows which backend stands behind which seam.
 
 pub(crate) mod bus;
-mod splits;
+pub(crate) mod splits;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use store::split::SplitStorage;
 use crate::{Failure, config::Config, secret};
 
 /// Opens it. Reads files, so it blocks for a moment.
-pub(super) fn open(config: &Config) -> Result<SplitStorage, Failure> {
+pub(crate) fn open(config: &Config) -> Result<SplitStorage, Failure> {
     let (url, cache) = (config.splits_url(), config.data_dir.join("cache"));
     let Some(place) = url.strip_prefix("s3://") else {
         let storage = SplitStorage::connect(&url, &cache);

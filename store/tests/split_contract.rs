@@ -50,9 +50,11 @@ async fn keeps_lists_opens_and_removes(storage: &SplitStorage, all: &Scope, dir:
     let large = vec![7; 20 << 20];
     let meta = bundle(&file, &dijon, 1, &large);
     assert!(matches!(storage.open(all, &meta).await, Err(SplitError::Missing(_))));
+    assert!(matches!(storage.check(&meta).await, Err(SplitError::Missing(_))));
     storage.put(&meta, &file).await.unwrap();
     let opened = storage.open(all, &meta).await.unwrap();
     opened.verify().unwrap();
+    storage.check(&meta).await.unwrap();
     assert_eq!(opened.bundle().file("a").unwrap().as_slice(), large);
 
     // Foreign and absent are the same.
@@ -62,6 +64,8 @@ async fn keeps_lists_opens_and_removes(storage: &SplitStorage, all: &Scope, dir:
     // Putting again replaces; what is open stays as it was.
     let other = bundle(&file, &dijon, 1, b"other");
     storage.put(&other, &file).await.unwrap();
+    assert!(matches!(storage.check(&meta).await, Err(SplitError::Damaged { .. })));
+    storage.check(&other).await.unwrap();
     let reopened = storage.open(all, &other).await.unwrap();
     reopened.verify().unwrap();
     assert_eq!(reopened.bundle().file("a").unwrap().as_slice(), b"other");

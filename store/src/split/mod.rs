@@ -240,6 +240,30 @@ impl SplitStorage {
         self.open(scope, meta).await.map(Some)
     }
 
+    /// Reads the whole object of `meta` where it is kept, past any cache, and compares its size and
+    /// checksum with the catalog's. It shows nothing of it, so it needs no scope.
+    pub async fn check(&self, meta: &SplitMeta) -> Result<(), SplitError> {
+        let (object, key) = object_of(meta);
+        let failed = |error: object_store::Error| match error {
+            object_store::Error::NotFound { .. } => SplitError::Missing(meta.id),
+            error => SplitError::Storage { object: object.clone(), source: error.into() },
+        };
+        let mut chunks = self.store.get(&key).await.map_err(failed)?.into_stream();
+        let (mut bytes, mut crc32c) = (0, 0);
+        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+            bytes += chunk.len() as u64;
+            crc32c = crc32c::crc32c_append(crc32c, &chunk);
+        }
+        let reason = if bytes != meta.bytes {
+            format!("it has {bytes} bytes, and {} were sealed", meta.bytes)
+        } else if crc32c != meta.crc32c {
+            "it does not match its checksum in the catalog".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(SplitError::Damaged { object, reason })
+    }
+
     /// Brings the object to this machine, unless it is here.
     async fn fetch(&self, meta: &SplitMeta) -> Result<PathBuf, SplitError> {
         let (object, key) = object_of(meta);
