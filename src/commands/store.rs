@@ -44,7 +44,7 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
     let storage = splits::open(&config)?;
     let checked = check(&*db, &storage, commune.as_ref()).await;
     db.close().await;
-    let Checked { splits, bytes, faults, strays } = checked?;
+    let Checked { splits, events, bytes, faults, strays } = checked?;
     let described = faults.iter().map(|Fault { meta, reason }| {
         json!({
             "object": meta.object_path(),
@@ -58,6 +58,7 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
     match global.output {
         Output::Json => print::json(&json!({
             "splits": splits,
+            "events": events,
             "bytes": bytes,
             "damaged": described.collect::<Vec<_>>(),
             "not_registered": strays,
@@ -80,7 +81,10 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
                      sealing it just now)"
                 );
             }
-            print::outln!("{splits} splits of {bytes} bytes read, {} damaged", faults.len());
+            print::outln!(
+                "{splits} splits of {events} events and {bytes} bytes read, {} damaged",
+                faults.len()
+            );
         }
     }
     Ok(if faults.is_empty() { Exit::Done } else { Exit::Found })
@@ -88,6 +92,7 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
 
 struct Checked {
     splits: usize,
+    events: u64,
     bytes: u64,
     faults: Vec<Fault>,
     /// Objects that the catalog does not know, before and after they were listed.
@@ -104,6 +109,7 @@ async fn check(
     let all = registered().await?;
     let splits: Vec<SplitMeta> = all.into_iter().filter(|split| is_asked(&split.commune)).collect();
     let (count, bytes) = (splits.len(), splits.iter().map(|split| split.bytes).sum());
+    let events = splits.iter().map(|split| split.events).sum();
     let known: HashSet<SplitId> = splits.iter().map(|split| split.id).collect();
     let mut wrong: HashMap<SplitId, Fault> = futures::stream::iter(splits)
         .map(|meta| async move { (storage.check(&meta).await, meta) })
@@ -125,7 +131,7 @@ async fn check(
         .filter(|object| !known.contains(&object.id) && !now.contains(&object.id))
         .map(|object| format!("{}/{}.split", object.commune, object.id))
         .collect();
-    Ok(Checked { splits: count, bytes, faults, strays })
+    Ok(Checked { splits: count, events, bytes, faults, strays })
 }
 
 fn listing(error: &SplitError) -> Failure {
