@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
 };
 
 use event::{Event, FieldId, ValueRef, fields};
+use foldhash::fast::RandomState;
 
 use crate::{
     Rule,

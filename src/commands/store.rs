@@ -28,9 +28,11 @@ pub(crate) async fn run(global: &Global, args: Store) -> Result<Exit, Failure> {
     }
 }
 
-/// A split that is not what was sealed.
+/// A split that is not what was sealed, or of which that is not known.
 struct Fault {
     meta: SplitMeta,
+    /// The storage did not give it: it may be whole.
+    is_unread: bool,
     reason: String,
 }
 
@@ -45,8 +47,10 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
     let checked = check(&*db, &storage, commune.as_ref()).await;
     db.close().await;
     let Checked { splits, events, bytes, faults, strays } = checked?;
-    let described = faults.iter().map(|Fault { meta, reason }| {
+    let unread = faults.iter().filter(|fault| fault.is_unread).count();
+    let described = faults.iter().map(|Fault { meta, is_unread, reason }| {
         json!({
+            "unread": is_unread,
             "object": meta.object_path(),
             "commune": meta.commune,
             "from": meta.min_time,
@@ -64,9 +68,10 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
             "not_registered": strays,
         }))?,
         Output::Table => {
-            for Fault { meta, reason } in &faults {
+            for Fault { meta, is_unread, reason } in &faults {
                 print::outln!(
-                    "damaged: {} ({} events of {} from {} to {}): {}",
+                    "{}: {} ({} events of {} from {} to {}): {}",
+                    if *is_unread { "not read" } else { "damaged" },
                     meta.object_path().display(),
                     meta.events,
                     meta.commune,
@@ -82,8 +87,9 @@ async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Fai
                 );
             }
             print::outln!(
-                "{splits} splits of {events} events and {bytes} bytes read, {} damaged",
-                faults.len()
+                "{splits} splits of {events} events and {bytes} bytes, {} damaged, {unread} that the \
+                 storage did not give",
+                faults.len() - unread
             );
         }
     }
@@ -115,8 +121,9 @@ async fn check(
         .map(|meta| async move { (storage.check(&meta).await, meta) })
         .buffer_unordered(AT_ONCE)
         .filter_map(|(result, meta)| async move {
-            let reason = result.err()?.to_string();
-            Some((meta.id, Fault { meta, reason }))
+            let error = result.err()?;
+            let is_unread = matches!(error, SplitError::Storage { .. });
+            Some((meta.id, Fault { meta, is_unread, reason: error.to_string() }))
         })
         .collect()
         .await;

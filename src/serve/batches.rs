@@ -22,6 +22,8 @@ use crate::metrics::Metrics;
 
 /// How often it is looked for batches that never came.
 const EVERY: Duration = Duration::from_secs(10);
+/// How often those of long ago are forgotten, which reads all that are known: every ten minutes.
+const EXPIRE_EVERY: u32 = 60;
 /// After so long an append that is under way has ended.
 const PENDING_MAX: Duration = Duration::from_secs(60);
 /// For how long a batch is known.
@@ -101,7 +103,12 @@ impl BatchKeeper {
     /// Looks until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut awaited = None;
-        loop {
+        for turn in 0_u32.. {
+            if turn % EXPIRE_EVERY == 0
+                && let Err(error) = self.db.expire_batches(Timestamp::now().minus(KEPT)).await
+            {
+                tracing::warn!(%error, "failed to forget batches of long ago");
+            }
             if let Err(error) = self.look(&mut awaited, Timestamp::now()).await {
                 self.metrics.worker_errors.with_label_values(&["batches"]).inc();
                 tracing::error!(error = format!("{error:#}"), "failed to look after batches");
@@ -111,10 +118,10 @@ impl BatchKeeper {
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
+        Ok(())
     }
 
     async fn look(&self, awaited: &mut Option<Awaited>, now: Timestamp) -> anyhow::Result<()> {
-        self.db.expire_batches(now.minus(KEPT)).await.context("failed to forget old batches")?;
         let before = now.minus(PENDING_MAX);
         let oldest = self.db.oldest_pending_batch().await;
         let oldest = oldest.context("failed to look for pending batches")?;

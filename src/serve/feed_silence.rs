@@ -140,10 +140,11 @@ impl FeedSilence {
             }
             Kind::Resumed(first) => {
                 tracing::info!(feed = %feed.id, commune = %feed.commune, "a feed sends again");
-                self.db
-                    .comment_on_feed(feed, RULE, &news.resumed(first), now)
-                    .await
-                    .context("failed to say in the incident that a feed sends again")?;
+                // The event has been said; it is not said again for want of a comment.
+                let text = news.resumed(first);
+                if let Err(error) = self.db.comment_on_feed(feed, RULE, &text, now).await {
+                    tracing::warn!(%error, feed = %feed.id, "no incident says that a feed sends again");
+                }
                 told.end_told = Some(news.since);
             }
         }
