@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use event::{Commune, Feed, Quota, QuotaOf};
+use event::{Commune, Feed, Owner, Quota};
 use serde::Serialize;
 use store::{Scope, db::DbError};
 
@@ -19,18 +19,18 @@ pub(crate) struct WithQuota<T> {
 
 /// What has quotas.
 pub(crate) trait Bounded {
-    fn quota_of(&self) -> QuotaOf;
+    fn owner(&self) -> Owner;
 }
 
 impl Bounded for Commune {
-    fn quota_of(&self) -> QuotaOf {
-        QuotaOf::Commune(self.id.clone())
+    fn owner(&self) -> Owner {
+        Owner::Commune(self.id.clone())
     }
 }
 
 impl Bounded for Feed {
-    fn quota_of(&self) -> QuotaOf {
-        QuotaOf::Feed(self.id.clone())
+    fn owner(&self) -> Owner {
+        Owner::Feed(self.id.clone())
     }
 }
 
@@ -41,9 +41,9 @@ pub(crate) async fn with_quotas<T: Bounded>(
     items: Vec<T>,
 ) -> Result<Vec<WithQuota<T>>, Problem> {
     let quotas = api.db.quotas(scope).await.map_err(Problem::of_db)?;
-    let quotas: HashMap<QuotaOf, Quota> = quotas.into_iter().collect();
+    let quotas: HashMap<Owner, Quota> = quotas.into_iter().collect();
     let each = items.into_iter().map(|of| {
-        let quota = quotas.get(&of.quota_of()).copied().unwrap_or_default();
+        let quota = quotas.get(&of.owner()).copied().unwrap_or_default();
         WithQuota { of, quota }
     });
     Ok(each.collect())
@@ -68,7 +68,7 @@ pub(crate) async fn set<T: Bounded>(
         records_per_s: ask.fields.optional("records_per_s")?,
         bytes_per_s: ask.fields.optional("bytes_per_s")?,
     };
-    api.db.set_quota(&of.quota_of(), quota).await.map_err(|error| match error {
+    api.db.set_quota(&of.owner(), quota).await.map_err(|error| match error {
         DbError::Refused(reason) => {
             let zero = if quota.records_per_s == Some(0) { "records_per_s" } else { "bytes_per_s" };
             Problem::content(&format!("#/{zero}"), reason)

@@ -22,6 +22,7 @@ mod indicator;
 mod json;
 mod level;
 mod namespace;
+mod owner;
 mod quota;
 mod record;
 mod signal;
@@ -49,7 +50,8 @@ pub use ids::{
 pub use indicator::{Indicator, IndicatorRef, IndicatorType, Tlp};
 pub use level::Level;
 pub use namespace::{Names, Namespace};
-pub use quota::{Quota, QuotaOf};
+pub use owner::Owner;
+pub use quota::Quota;
 pub use record::{Record, RecordError};
 pub use signal::{Contribution, Signal};
 pub use space::{Lent, Space, Unescaped};

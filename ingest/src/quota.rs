@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use event::{Feed, Quota, QuotaOf};
+use event::{Feed, Owner, Quota};
 
 /// How much that was not sent may be sent later.
 const SAVED_MAX: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ impl<'a> Load<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverQuota {
     /// Whose quota it is.
-    pub of: QuotaOf,
+    pub of: Owner,
     /// Its bound.
     pub per_s: u64,
     /// Of what.
@@ -75,7 +75,7 @@ impl fmt::Display for OverQuota {
 pub struct Quotas {
     /// Whether there is one at all, so that most installations never lock.
     is_bounded: AtomicBool,
-    accounts: Mutex<HashMap<QuotaOf, [Account; 2]>>,
+    accounts: Mutex<HashMap<Owner, [Account; 2]>>,
 }
 
 /// One bound.
@@ -100,7 +100,7 @@ impl Account {
 
 impl Quotas {
     /// Puts `quotas` in force instead of those before. Debts stay.
-    pub fn set(&self, quotas: impl IntoIterator<Item = (QuotaOf, Quota)>) {
+    pub fn set(&self, quotas: impl IntoIterator<Item = (Owner, Quota)>) {
         let mut accounts = self.accounts();
         let old = std::mem::take(&mut *accounts);
         for (of, quota) in quotas.into_iter().filter(|(_, quota)| !quota.is_unbounded()) {
@@ -147,14 +147,14 @@ impl Quotas {
         Ok(())
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<QuotaOf, [Account; 2]>> {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Owner, [Account; 2]>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The feed's own quota first: who is told of it can mend it.
-fn whose(feed: &Feed) -> [QuotaOf; 2] {
-    [QuotaOf::Feed(feed.id.clone()), QuotaOf::Commune(feed.commune.clone())]
+fn whose(feed: &Feed) -> [Owner; 2] {
+    [Owner::Feed(feed.id.clone()), Owner::Commune(feed.commune.clone())]
 }
 
 #[cfg(test)]
@@ -173,8 +173,8 @@ mod tests {
         }
     }
 
-    fn commune(id: &str) -> QuotaOf {
-        QuotaOf::Commune(CommuneId::new(id).unwrap())
+    fn commune(id: &str) -> Owner {
+        Owner::Commune(CommuneId::new(id).unwrap())
     }
 
     fn records(per_s: u64) -> Quota {
@@ -246,7 +246,7 @@ mod tests {
     fn quotas_change_while_they_are_used() {
         let quotas = Quotas::default();
         let feed = feed("a-pc", "a");
-        let of = QuotaOf::Feed(feed.id.clone());
+        let of = Owner::Feed(feed.id.clone());
         let bytes = Quota { records_per_s: None, bytes_per_s: Some(10) };
         let big = Load { feed: &feed, records: 1, bytes: 10_000 };
         quotas.admit(&[big]).unwrap();

@@ -14,7 +14,7 @@ use collect_support::{
     DIJON_KEY, MemoryBatches, MemoryBus, MemoryFeeds, MemoryMeter, TALANT_KEY, dijon, exchange,
     post,
 };
-use event::{CommuneId, Feed, FeedId, Quota, QuotaOf};
+use event::{CommuneId, Feed, FeedId, Owner, Quota};
 use ingest::{
     Feeds,
     collect::{
@@ -34,14 +34,14 @@ use tokio_util::sync::CancellationToken;
 struct Bounded(MemoryFeeds, Quotas);
 
 impl Bounded {
-    fn new(of: QuotaOf, records_per_s: u64) -> Self {
+    fn new(of: Owner, records_per_s: u64) -> Self {
         let quotas = Quotas::default();
         quotas.set([(of, Quota { records_per_s: Some(records_per_s), bytes_per_s: None })]);
         Self(MemoryFeeds::default(), quotas)
     }
 
     fn commune(records_per_s: u64) -> Self {
-        Self::new(QuotaOf::Commune(CommuneId::new("dijon").unwrap()), records_per_s)
+        Self::new(Owner::Commune(CommuneId::new("dijon").unwrap()), records_per_s)
     }
 }
 
@@ -234,7 +234,7 @@ async fn five_times_the_quota_slows_nobody_else() {
 async fn a_tcp_sender_is_slowed_and_loses_nothing() {
     // 10 seconds' worth is taken at once, the rest at the quota.
     let (door, bus, meter) =
-        syslog(Bounded::new(QuotaOf::Feed(FeedId::new("dijon-endpoints").unwrap()), 20), None);
+        syslog(Bounded::new(Owner::Feed(FeedId::new("dijon-endpoints").unwrap()), 20), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let cancel = CancellationToken::new();
@@ -280,7 +280,7 @@ async fn a_tcp_sender_is_slowed_and_loses_nothing() {
 #[tokio::test]
 async fn what_was_read_when_the_listener_closes_is_kept_whatever_the_quota() {
     let (door, bus, _) =
-        syslog(Bounded::new(QuotaOf::Feed(FeedId::new("dijon-endpoints").unwrap()), 1), None);
+        syslog(Bounded::new(Owner::Feed(FeedId::new("dijon-endpoints").unwrap()), 1), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let cancel = CancellationToken::new();

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use event::Timestamp;
 use store::index::Index;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ pub(crate) async fn run(
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
-        match index.merge_small().await {
+        match index.merge_small(Timestamp::now()).await {
             Ok(0) => {}
             Ok(merges) => tracing::info!(merges, "small splits were merged"),
             Err(error) => {

@@ -12,7 +12,7 @@ use store::{
     index::{Index, IndexConfig},
     split::SplitStorage,
 };
-use support::{BUS, Place, add, all, commune, event, hunter, request};
+use support::{BUS, Place, START, add, all, commune, event, hunter, request};
 
 async fn with(place: &Place, config: IndexConfig) -> Arc<Index> {
     place.index_over(config, place.storage(), place.db().await).await
@@ -44,7 +44,7 @@ async fn concurrent_hunts_neither_lose_nor_double() {
             let mut merges = 0;
             while !done.load(load) {
                 seal.checkpoint(BUS).await.unwrap();
-                merges += seal.merge_small().await.unwrap();
+                merges += seal.merge_small(START).await.unwrap();
             }
             merges
         })
@@ -136,9 +136,9 @@ async fn small_splits_become_one_and_their_objects_go() {
         index.checkpoint(BUS).await.unwrap();
     }
     let before = all(&hunter(&index), &place.scope, "event.code:1").await;
-    assert_eq!(index.merge_small().await.unwrap(), 1);
+    assert_eq!(index.merge_small(START).await.unwrap(), 1);
     assert_eq!(all(&hunter(&index), &place.scope, "event.code:1").await, before);
-    assert_eq!(index.merge_small().await.unwrap(), 0);
+    assert_eq!(index.merge_small(START).await.unwrap(), 0);
     let objects = place.storage().list(None).await.unwrap();
     let splits = place.db().await.all_splits().await.unwrap();
     assert_eq!((objects.len(), splits.len()), (1, 1));
@@ -174,7 +174,7 @@ async fn a_damaged_split_is_named_and_the_others_answer() {
     assert!(hunter(&index).event(&place.scope, lost).await.is_err());
     assert_eq!(hunter(&index).event(&talant, lost).await.unwrap().map(|e| e.id()), None);
     // Nor do merges touch it.
-    assert_eq!(index.merge_small().await.unwrap(), 0);
+    assert_eq!(index.merge_small(START).await.unwrap(), 0);
 }
 
 #[tokio::test]

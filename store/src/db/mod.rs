@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use event::{
-    BatchMark, BatchState, BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota,
-    QuotaOf, Timestamp,
+    BatchMark, BatchState, BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Owner,
+    Quota, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ mod device;
 mod error;
 mod grouping;
 mod incident;
+mod keeping;
 mod notice;
 mod page;
 mod policy;
@@ -50,6 +51,10 @@ pub use incident::{
     IncidentSort, IncidentStatus, Raised, RaisedKind, SeverityOverride, SimilarIncident,
     TimelineEntry, TimelineKind, Verdict, Visibility,
 };
+pub use keeping::{
+    CondemnedSplit, Hold, Keeping, NewHold, NewPurge, PURGE_QUERY_BYTES_MAX, Purge,
+    RETENTION_DAYS_MAX,
+};
 pub use notice::{Hook, Notice, NoticeKind, NoticeOutcome, NoticeState};
 pub use policy::{
     CHOICES_MAX, ChoiceKind, EXCEPTIONS_MAX, Mark, NewChoice, NewException, RuleChoice, RuleEffect,
@@ -57,7 +62,7 @@ pub use policy::{
 };
 pub use risk::{IncidentRisk, IncidentRule, RulePoints};
 pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};
-pub use split::{Publication, SplitMeta};
+pub use split::{Publication, PurgedEvents, SplitMeta};
 
 /// One page of a listing, newest first, and where the next begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,7 +120,7 @@ pub struct FeedKey {
 /// transaction, durable when it returns; reads see what returned before they began; an object
 /// outside the scope answers exactly as one that does not exist.
 #[async_trait]
-pub trait Database: Send + Sync + 'static {
+pub trait Database: Keeping + Send + Sync + 'static {
     // Who may come in.
 
     /// The caller whom `token` stands for; `None` where it is unknown or expired at `now`.
@@ -152,11 +157,11 @@ pub trait Database: Send + Sync + 'static {
     ) -> Result<(), DbError>;
     /// Sets how much a commune or a feed may send; a quota without bounds takes its own away.
     /// Missing: a commune or feed that was not added. Refused: a bound of 0.
-    async fn set_quota(&self, of: &QuotaOf, quota: Quota) -> Result<(), DbError>;
+    async fn set_quota(&self, of: &Owner, quota: Quota) -> Result<(), DbError>;
     /// The quotas of the communes in scope and of their feeds.
-    async fn quotas(&self, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
+    async fn quotas(&self, scope: &Scope) -> Result<Vec<(Owner, Quota)>, DbError>;
     /// Every quota, for the collectors, which work before any scope.
-    async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError>;
+    async fn all_quotas(&self) -> Result<Vec<(Owner, Quota)>, DbError>;
     /// Adds when feeds were active and what was counted meanwhile to what is known of it already,
     /// whichever process saw it.
     async fn note_feed_activity(&self, seen: Vec<FeedActivity>) -> Result<(), DbError>;

@@ -12,7 +12,7 @@ pub const EXCEPTIONS_MAX: usize = 1_000;
 
 const SELECTOR_BYTES_MAX: usize = 300;
 const FILTER_BYTES_MAX: usize = 64 << 10;
-const REASON_CHARS_MAX: usize = 2_000;
+pub(super) const REASON_CHARS_MAX: usize = 2_000;
 const NAME_CHARS_MAX: usize = 200;
 
 /// What a choice does with the rules that it names.
@@ -177,7 +177,7 @@ pub(super) fn check_exception(exception: &NewException, now: Timestamp) -> Resul
     Ok(())
 }
 
-fn check_text(what: &str, text: &str, chars_max: usize) -> Result<(), DbError> {
+pub(super) fn check_text(what: &str, text: &str, chars_max: usize) -> Result<(), DbError> {
     let chars = text.chars().count();
     if text.trim().is_empty() {
         refuse(format!("the {what} is empty"))

@@ -52,4 +52,15 @@ pub struct Publication {
     pub removed: Vec<SplitId>,
     /// Where the index reader stands then; `None` for merges and retention.
     pub position: Option<Position>,
+    /// What a purge took out of `removed`, counted with it.
+    pub purged: Option<PurgedEvents>,
+}
+
+/// What one publication counts into a purge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgedEvents {
+    /// The [`Purge::id`](super::Purge::id).
+    pub purge: String,
+    /// Events that are gone with it.
+    pub events: u64,
 }

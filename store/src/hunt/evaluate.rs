@@ -7,13 +7,11 @@
 
 use std::sync::Arc;
 
-use event::{Decode, Event, FieldId, Record, fields};
+use event::{Decode, FieldId, fields};
 use tantivy::{
-    DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, TantivyDocument, TantivyError,
-    Term,
+    DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, Term,
     query::{EnableScoring, PhraseQuery, Query as _},
-    schema::{Field, IndexRecordOption, Value as _},
-    store::StoreReader,
+    schema::IndexRecordOption,
 };
 
 use super::{
@@ -23,15 +21,14 @@ use super::{
     matches::Matcher,
     plan::{Leaf, Plan, is_text},
     range::Bounds,
+    stored::Events,
 };
 use crate::index::{
-    document::{SEPARATOR, cut_word_term, halves, whole},
+    document::{SEPARATOR, cut_word_term, halves},
     part::Part,
     schema::{EventSchema, KEYWORD_BYTES_MAX, TEXTS, column},
 };
 
-/// Blocks of originals that are kept unpacked while candidates are looked at.
-const STORE_CACHE_BLOCKS: usize = 4;
 /// Terms or documents between two looks at the clock.
 const CHECK_EVERY: usize = 1024;
 
@@ -447,42 +444,6 @@ fn cost(plan: &Plan) -> u32 {
         Plan::Not(plan) => cost(plan) + 1,
         Plan::And(all) => all.iter().map(cost).min().unwrap_or(0) + 1,
         Plan::Or(any) => any.iter().map(cost).fold(1, u32::saturating_add),
-    }
-}
-
-/// Stored events of a segment.
-pub(crate) struct Events<'a> {
-    store: StoreReader,
-    record: Field,
-    ids: [tantivy::columnar::Column<u64>; 2],
-    decode: &'a dyn Decode,
-}
-
-impl<'a> Events<'a> {
-    pub(crate) fn open(segment: &SegmentReader, decode: &'a dyn Decode) -> tantivy::Result<Self> {
-        let columns = segment.fast_fields();
-        Ok(Self {
-            store: segment.get_store_reader(STORE_CACHE_BLOCKS)?,
-            record: EventSchema::get().record,
-            ids: [columns.u64(column::ID_HIGH)?, columns.u64(column::ID_LOW)?],
-            decode,
-        })
-    }
-
-    /// The event that is document `doc`, decoded again from its record.
-    pub(crate) fn get(&mut self, doc: u32) -> tantivy::Result<Event> {
-        let damaged = |what: String| TantivyError::InternalError(format!("document {doc}: {what}"));
-        let stored: TantivyDocument = self.store.get(doc)?;
-        let bytes = stored
-            .get_first(self.record)
-            .and_then(|value| value.as_bytes())
-            .ok_or_else(|| damaged("no record is stored".to_owned()))?;
-        let record = Record::decode(bytes::Bytes::copy_from_slice(bytes))
-            .map_err(|error| damaged(error.to_string()))?;
-        let [high, low] = self.ids.each_ref().map(|column| column.first(doc));
-        let id = high.zip(low).map(|(high, low)| whole(high, low));
-        let id = id.ok_or_else(|| damaged("no event id is stored".to_owned()))?;
-        Ok(self.decode.decode(record, id))
     }
 }
 

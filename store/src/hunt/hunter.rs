@@ -246,7 +246,8 @@ fn countable(name: &str) -> Result<Option<FieldId>, HuntError> {
 
 /// Enters the names of fields in sealed splits into the table of names, so that a query knows
 /// them after a restart too.
-fn know_names(parts: &[Arc<Part>]) -> Result<(), HuntError> {
+/// Makes the fields of `parts` known, so that a query can name them. Blocks.
+pub(super) fn know_names(parts: &[Arc<Part>]) -> Result<(), HuntError> {
     for part in parts {
         let names = part.names().map_err(|error| HuntError::Storage(error.to_string()))?;
         for name in names {

@@ -24,10 +24,16 @@ mod parse;
 mod plan;
 mod range;
 mod search;
+mod select;
 mod statistics;
+mod stored;
 
+pub(crate) use docs::Docs;
 pub(crate) use evaluate::field_names;
 pub use hunter::{Hunter, HunterConfig};
+pub(crate) use select::Selector;
+pub use select::check_query;
+pub(crate) use stored::Originals;
 
 /// What to search.
 #[derive(Clone, Debug)]

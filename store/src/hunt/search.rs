@@ -8,10 +8,11 @@ use tantivy::SegmentReader;
 use super::{
     budget::Budget,
     docs::Docs,
-    evaluate::{Evaluator, Events},
+    evaluate::Evaluator,
     matches::Matcher,
     page::{Key, Newest},
     plan::Plan,
+    stored::Events,
 };
 use crate::index::{document::whole, part::Part, schema::column, view::Hot};
 

@@ -22,8 +22,9 @@ use tantivy::{
 use super::{
     FieldStatistics, Histogram, Interval,
     docs::Docs,
-    evaluate::{Evaluator, Events},
+    evaluate::Evaluator,
     search::{Search, SearchError},
+    stored::Events,
 };
 use crate::index::{
     document::SEPARATOR,

@@ -84,6 +84,7 @@ impl Index {
                     added: added.clone(),
                     removed: Vec::new(),
                     position: Some(position),
+                    purged: None,
                 })
                 .await?;
             let mut state = self.state();

@@ -5,7 +5,10 @@ use std::{collections::HashSet, os::unix::fs::DirBuilderExt as _, path::Path};
 use event::SplitId;
 
 use super::IndexError;
-use crate::{db::SplitMeta, split::SplitStorage};
+use crate::{
+    db::{Database, SplitMeta},
+    split::SplitStorage,
+};
 
 /// Makes `work_dir` an empty folder that only this user reads. Blocks.
 pub(super) fn empty(work_dir: &Path) -> Result<(), IndexError> {
@@ -17,12 +20,18 @@ pub(super) fn empty(work_dir: &Path) -> Result<(), IndexError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work_dir).map_err(failed)
 }
 
-/// Removes objects that the catalog does not know. Only where no other process could be about
-/// to publish them: a shared storage is left to whoever looks after it.
+/// Removes the objects of splits that were replaced or dropped, and those that the catalog does not
+/// know; the latter only where no other process could be about to publish them.
 pub(super) async fn collect(
     storage: &SplitStorage,
+    db: &dyn Database,
     published: &[SplitMeta],
 ) -> Result<(), IndexError> {
+    let condemned = db.condemned_splits().await?;
+    for split in &condemned {
+        storage.remove(split).await?;
+    }
+    db.forget_splits(condemned).await?;
     if !storage.is_exclusive() {
         return Ok(());
     }

@@ -11,7 +11,7 @@
 //! needs to survive a crash, as the bus has it; so nothing before it is synced to disk.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -30,12 +30,14 @@ mod checkpoint;
 pub(crate) mod document;
 pub(crate) mod fold;
 mod garbage;
+mod keep;
 mod merge;
 pub(crate) mod part;
 pub(crate) mod schema;
 mod tail;
 pub(crate) mod view;
 
+pub use keep::{Dropped, Keep};
 pub use schema::FORMAT_VERSION;
 
 use part::Part;
@@ -65,6 +67,9 @@ pub struct IndexConfig {
     pub merge_splits_min: usize,
     /// Bytes past which a split is not merged further.
     pub merge_bytes_max: u64,
+    /// A merged split holds what was received in one such stretch of time, as a split is dropped
+    /// when the last of its events is old enough.
+    pub merge_span: Duration,
 }
 
 impl IndexConfig {
@@ -81,6 +86,7 @@ impl IndexConfig {
             open_splits_max: 512,
             merge_splits_min: 10,
             merge_bytes_max: 1 << 30,
+            merge_span: Duration::from_secs(7 * 86_400),
         }
     }
 }
@@ -125,6 +131,9 @@ pub enum IndexError {
         /// One past the last offset known.
         known: u64,
     },
+    /// Events could not be selected.
+    #[error(transparent)]
+    Select(#[from] crate::hunt::HuntError),
     /// A worker thread died.
     #[error("a worker of the index died: {0}")]
     Worker(#[from] tokio::task::JoinError),
@@ -152,8 +161,10 @@ pub struct Index {
     merging: tokio::sync::Mutex<()>,
     /// Open splits, oldest first.
     opened: Mutex<VecDeque<Arc<Sealed>>>,
-    /// Merged splits whose objects go once no hunt looks into them.
+    /// Replaced and dropped splits, whose objects go once no hunt looks into them.
     condemned: Mutex<Vec<Arc<Sealed>>>,
+    /// What is due of splits that have nothing of it, so that they are not looked into again.
+    looked: Mutex<HashMap<event::SplitId, String>>,
 }
 
 impl Index {
@@ -168,7 +179,7 @@ impl Index {
         let work_dir = config.work_dir.clone();
         tokio::task::spawn_blocking(move || garbage::empty(&work_dir)).await??;
         let splits = db.all_splits().await?;
-        garbage::collect(&storage, &splits).await?;
+        garbage::collect(&storage, &*db, &splits).await?;
         let mut state = State::default();
         state.register(splits, &[]);
         let view = state.view();
@@ -184,6 +195,7 @@ impl Index {
             merging: tokio::sync::Mutex::default(),
             opened: Mutex::default(),
             condemned: Mutex::default(),
+            looked: Mutex::default(),
         }))
     }
 

@@ -8,15 +8,18 @@ use std::{
 
 use event::{CommuneId, Event, FieldId, Timestamp, fields};
 use tantivy::{
-    Index, ReloadPolicy, Searcher, SegmentReader, SingleSegmentIndexWriter, TantivyDocument,
+    BitSet, Index, ReloadPolicy, Searcher, SegmentReader, SingleSegmentIndexWriter,
+    TantivyDocument,
     directory::{Directory, MmapDirectory, OwnedBytes, RamDirectory},
+    fastfield::{AliveBitSet, write_alive_bitset},
 };
 
 use super::{
     IndexError,
     document::Documents,
-    schema::{EventSchema, FORMAT_VERSION},
+    schema::{EventSchema, FORMAT_VERSION, column},
 };
+use crate::hunt::{Docs, Originals};
 use crate::split::{Bundle, BundleDirectory, BundleInfo, BundleSum, write_bundle};
 
 /// What some events span.
@@ -149,14 +152,37 @@ impl Part {
         for part in parts {
             extent.join(&part.extent);
         }
-        let folder = tempfile::Builder::new()
-            .prefix("merge-")
-            .tempdir_in(work_dir)
-            .map_err(|error| IndexError::io(work_dir, error))?;
+        let folder = merge_folder(work_dir)?;
         let directory = MmapDirectory::open(folder.path()).map_err(tantivy::TantivyError::from)?;
         let indexes: Vec<Index> = parts.iter().map(|part| part.index.clone()).collect();
         let index = tantivy::indexer::merge_indices(&indexes, directory.clone())?;
         Self::seal(&index, &directory, work_dir, &parts[0].commune, extent)
+    }
+
+    /// What is left of `part` with the documents of `keep` alone, which are some of it. Nothing of
+    /// the others is in it: neither their records, nor terms that none but they have. Blocks.
+    pub(crate) fn keep(work_dir: &Path, part: &Self, keep: &Docs) -> Result<Self, IndexError> {
+        let segment = part.segment().ok_or_else(|| {
+            IndexError::Damaged("a part that events are taken from is empty".to_owned())
+        })?;
+        let extent = extent_of(segment, keep)?;
+        let mut alive = BitSet::with_max_value(segment.max_doc());
+        for doc in keep.iter() {
+            alive.insert(doc);
+        }
+        let mut written = Vec::new();
+        write_alive_bitset(&alive, &mut written)
+            .map_err(|error| IndexError::io(work_dir, error))?;
+        let alive = AliveBitSet::open(OwnedBytes::new(written));
+        let folder = merge_folder(work_dir)?;
+        let directory = MmapDirectory::open(folder.path()).map_err(tantivy::TantivyError::from)?;
+        let index = tantivy::indexer::merge_filtered_segments(
+            &part.index.searchable_segments()?,
+            part.index.settings().clone(),
+            vec![Some(alive)],
+            directory.clone(),
+        )?;
+        Self::seal(&index, &directory, work_dir, &part.commune, extent)
     }
 
     fn seal(
@@ -265,6 +291,39 @@ impl Part {
         };
         Ok(self.names.get_or_init(|| names))
     }
+}
+
+fn merge_folder(work_dir: &Path) -> Result<tempfile::TempDir, IndexError> {
+    tempfile::Builder::new()
+        .prefix("merge-")
+        .tempdir_in(work_dir)
+        .map_err(|error| IndexError::io(work_dir, error))
+}
+
+/// What the documents of `docs` span.
+fn extent_of(segment: &SegmentReader, docs: &Docs) -> Result<Extent, IndexError> {
+    let columns = segment.fast_fields();
+    let [times, receipts] = [columns.i64(column::TIME)?, columns.i64(column::RECEIVED)?];
+    let mut originals = Originals::open(segment)?;
+    let mut extent = Extent::EMPTY;
+    for doc in docs.iter() {
+        let [time, received] = [&times, &receipts].map(|column| {
+            column
+                .first(doc)
+                .map(Timestamp::from_nanos)
+                .ok_or_else(|| IndexError::Damaged(format!("document {doc} has no times")))
+        });
+        let (time, received) = (time?, received?);
+        extent.join(&Extent {
+            min_time: time,
+            max_time: time,
+            min_received: received,
+            max_received: received,
+            events: 1,
+            raw_bytes: originals.record(doc)?.raw.len() as u64,
+        });
+    }
+    Ok(extent)
 }
 
 /// `events` with those of one kind (dataset and code) side by side, kinds in the order of their

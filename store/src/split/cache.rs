@@ -6,6 +6,7 @@ use std::{
     time::SystemTime,
 };
 
+use event::{CommuneId, SplitId};
 use tempfile::NamedTempFile;
 
 use crate::db::SplitMeta;
@@ -38,7 +39,11 @@ impl Cache {
     }
 
     fn path(&self, meta: &SplitMeta) -> PathBuf {
-        self.folder(meta).join(format!("{}-{:08x}.split", meta.id, meta.crc32c))
+        self.path_of(&meta.commune, meta.id, meta.crc32c)
+    }
+
+    fn path_of(&self, commune: &CommuneId, id: SplitId, crc32c: u32) -> PathBuf {
+        self.dir.join(commune.as_str()).join(format!("{id}-{crc32c:08x}.split"))
     }
 
     /// The file of `meta`, where it is here; it counts as read now.
@@ -98,9 +103,9 @@ impl Cache {
         self.take(meta, staged).await.map(drop)
     }
 
-    /// Removes the file of `meta`, where it is here.
-    pub(super) async fn forget(&self, meta: &SplitMeta) {
-        let _ = tokio::fs::remove_file(self.path(meta)).await;
+    /// Removes the file of a split, where it is here.
+    pub(super) async fn forget(&self, commune: &CommuneId, id: SplitId, crc32c: u32) {
+        let _ = tokio::fs::remove_file(self.path_of(commune, id, crc32c)).await;
     }
 
     /// Removes what was read longest ago until all fits, but not `newest`.

@@ -14,7 +14,10 @@ use object_store::{
 use tantivy::directory::OwnedBytes;
 
 use self::cache::Cache;
-use crate::{Scope, db::SplitMeta};
+use crate::{
+    Scope,
+    db::{CondemnedSplit, SplitMeta},
+};
 
 mod bundle;
 mod cache;
@@ -217,7 +220,7 @@ impl SplitStorage {
             let path = self.fetch(meta).await?;
             return match open_at(path, meta).await {
                 Err(SplitError::Missing(_) | SplitError::Damaged { .. }) => {
-                    self.cache.forget(meta).await;
+                    self.cache.forget(&meta.commune, meta.id, meta.crc32c).await;
                     open_at(self.fetch(meta).await?, meta).await
                 }
                 opened => opened,
@@ -236,7 +239,7 @@ impl SplitStorage {
         if self.local_root.is_some() {
             return Ok(None);
         }
-        self.cache.forget(meta).await;
+        self.cache.forget(&meta.commune, meta.id, meta.crc32c).await;
         self.open(scope, meta).await.map(Some)
     }
 
@@ -289,6 +292,13 @@ impl SplitStorage {
         }
         out.sync_all().await.map_err(|e| failed(e.into()))?;
         self.cache.take(meta, staged).await.map_err(|e| failed(e.into()))
+    }
+
+    /// Removes the object of a split that is no longer registered, and the copy of it here. Removing
+    /// what is not there is no error.
+    pub async fn remove(&self, split: &CondemnedSplit) -> Result<(), SplitError> {
+        self.cache.forget(&split.commune, split.id, split.crc32c).await;
+        self.delete(&split.commune, split.id).await
     }
 
     /// Removes an object. Removing what is not there is no error.

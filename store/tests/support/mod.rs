@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use event::{
@@ -50,13 +50,22 @@ pub fn commune(name: &str) -> CommuneId {
     CommuneId::new(name).unwrap()
 }
 
+/// When the event at offset 0 was received.
+pub const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
 /// The event at `offset`, received `offset` ms after a fixed start.
 pub fn event(offset: u64, of: &str, raw: &str) -> Arc<Event> {
+    let received = START.plus(Duration::from_millis(offset));
+    event_by(offset, of, &format!("{of}-pc"), received, raw)
+}
+
+/// The event at `offset` by a feed, received then.
+pub fn event_by(offset: u64, of: &str, feed: &str, received: Timestamp, raw: &str) -> Arc<Event> {
     let record = Record {
         commune: commune(of),
-        feed: FeedId::new(&format!("{of}-pc")).unwrap(),
+        feed: FeedId::new(feed).unwrap(),
         format: FormatName::new("json").unwrap(),
-        received: Timestamp::from_millis(1_767_225_600_000 + i64::try_from(offset).unwrap()),
+        received,
         raw: Bytes::copy_from_slice(raw.as_bytes()),
         context: None,
     };

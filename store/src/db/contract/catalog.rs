@@ -8,7 +8,7 @@ use crate::{
     db::{CursorName, DbError, Position, Publication, SharedDatabase, SplitMeta},
 };
 
-fn split(of: &str, n: u64, from: i64, to: i64) -> SplitMeta {
+pub(super) fn split(of: &str, n: u64, from: i64, to: i64) -> SplitMeta {
     SplitMeta {
         id: SplitId::of(BUS, &commune(of), 0, n),
         commune: commune(of),
@@ -25,11 +25,16 @@ fn split(of: &str, n: u64, from: i64, to: i64) -> SplitMeta {
     }
 }
 
-fn publication(added: &[&SplitMeta], removed: &[&SplitMeta], next: Option<u64>) -> Publication {
+pub(super) fn publication(
+    added: &[&SplitMeta],
+    removed: &[&SplitMeta],
+    next: Option<u64>,
+) -> Publication {
     Publication {
         added: added.iter().map(|split| (*split).clone()).collect(),
         removed: removed.iter().map(|split| split.id).collect(),
         position: next.map(position),
+        purged: None,
     }
 }
 
@@ -76,9 +81,14 @@ pub async fn cursors_never_move_back<F: Fixture>() {
     for (bus, partition, next) in [(BUS, 0, 5), (BUS, 1, 7), (other, 0, 3), (BUS, 0, 4)] {
         let position = Position { bus, partition, next };
         db.raise(&[], position, at(0)).await.unwrap();
-        db.publish(Publication { added: vec![], removed: vec![], position: Some(position) })
-            .await
-            .unwrap();
+        db.publish(Publication {
+            added: vec![],
+            removed: vec![],
+            position: Some(position),
+            purged: None,
+        })
+        .await
+        .unwrap();
     }
     let get = async |name, bus, partition| db.cursor(name, bus, partition).await.unwrap();
     assert_eq!(get(CursorName::Index, BUS, 0).await, Some(10));

@@ -23,6 +23,7 @@ pub mod catalog;
 pub mod concurrency;
 pub mod correlations;
 pub mod incidents;
+pub mod keeping;
 pub mod likeness;
 pub mod notices;
 pub mod pages;
@@ -54,6 +55,8 @@ macro_rules! db_contract {
             incidents: [changes_are_kept_and_told, closing_demands_a_verdict,
                 useless_changes_are_refused, versions_guard_changes, closed_incidents_are_not_joined,
                 comments_are_bounded],
+            keeping: [retention_is_set_and_scoped, holds_stand_until_released,
+                purges_count_what_is_gone, removed_splits_are_remembered],
             likeness: [weak_signals_add_up, similar_incidents_are_found, changes_can_be_followed,
                 merging_moves_all_of_it],
             notices: [each_happening_is_told_once, hooks_choose, what_is_sent_is_settled],

@@ -9,7 +9,7 @@ use crate::{
         FeedKey, SeenDevice,
     },
 };
-use event::{BatchMark, BatchState, Commune, FeedId, Quota, QuotaOf, Timestamp, slot_of};
+use event::{BatchMark, BatchState, Commune, FeedId, Owner, Quota, Timestamp, slot_of};
 
 /// Communes are listed by id, each once.
 pub async fn communes_are_kept<F: Fixture>() {
@@ -128,8 +128,8 @@ pub async fn quotas_are_kept<F: Fixture>() {
     let key = Secret::generate("jqf").unwrap().hash();
     db.add_feed(feed("dijon", "dijon"), key).await.unwrap();
     let (dijon, talant) = (commune("dijon"), commune("talant"));
-    let commune = QuotaOf::Commune(dijon.clone());
-    let same_name = QuotaOf::Feed(FeedId::new("dijon").unwrap());
+    let commune = Owner::Commune(dijon.clone());
+    let same_name = Owner::Feed(FeedId::new("dijon").unwrap());
     let some = Quota { records_per_s: Some(5), bytes_per_s: None };
     let more = Quota { records_per_s: Some(u64::MAX), bytes_per_s: Some(1) };
     assert_eq!(db.all_quotas().await.unwrap(), []);
@@ -140,12 +140,12 @@ pub async fn quotas_are_kept<F: Fixture>() {
     let largest = Quota { records_per_s: Some(i64::MAX as u64), ..more };
     assert_eq!(kept, [(commune.clone(), some), (same_name.clone(), largest)]);
 
-    db.set_quota(&QuotaOf::Commune(talant.clone()), more).await.unwrap();
+    db.set_quota(&Owner::Commune(talant.clone()), more).await.unwrap();
     assert_eq!(db.quotas(&Scope::only([dijon])).await.unwrap(), kept);
-    let other = [(QuotaOf::Commune(talant.clone()), largest)];
+    let other = [(Owner::Commune(talant.clone()), largest)];
     assert_eq!(db.quotas(&Scope::only([talant.clone()])).await.unwrap(), other);
     assert_eq!(db.quotas(&Scope::all()).await.unwrap(), db.all_quotas().await.unwrap());
-    db.set_quota(&QuotaOf::Commune(talant), Quota::default()).await.unwrap();
+    db.set_quota(&Owner::Commune(talant), Quota::default()).await.unwrap();
 
     for zero in [
         Quota { records_per_s: Some(0), bytes_per_s: Some(1) },
@@ -154,7 +154,7 @@ pub async fn quotas_are_kept<F: Fixture>() {
         let refused = db.set_quota(&commune, zero).await;
         assert!(matches!(refused, Err(DbError::Refused(_))), "{refused:?}");
     }
-    let absent = QuotaOf::Feed(FeedId::new("absent").unwrap());
+    let absent = Owner::Feed(FeedId::new("absent").unwrap());
     let missing = db.set_quota(&absent, some).await;
     assert!(matches!(missing, Err(DbError::Missing { what: "feed", .. })), "{missing:?}");
 

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use event::{
-    BatchMark, BatchState, BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Quota,
-    QuotaOf, Timestamp,
+    BatchMark, BatchState, BusId, Commune, CommuneId, Detection, Feed, FeedId, IncidentId, Owner,
+    Quota, Timestamp,
 };
 
 use tokio::sync::watch;
@@ -35,6 +35,7 @@ mod feeds;
 mod incident_rows;
 mod incident_rules;
 mod incidents;
+mod keeping;
 mod merge;
 mod migrate;
 mod notices;
@@ -126,18 +127,18 @@ impl Database for Sqlite {
         self.pool.write(move |tx| feeds::rotate_key(tx, &id, key, old_until)).await
     }
 
-    async fn set_quota(&self, of: &QuotaOf, quota: Quota) -> Result<(), DbError> {
+    async fn set_quota(&self, of: &Owner, quota: Quota) -> Result<(), DbError> {
         super::register::check_quota(&quota)?;
         let of = of.clone();
         self.pool.write(move |tx| quotas::set(tx, &of, quota)).await
     }
 
-    async fn quotas(&self, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
+    async fn quotas(&self, scope: &Scope) -> Result<Vec<(Owner, Quota)>, DbError> {
         let scope = scope.clone();
         self.pool.read(move |tx| quotas::list(tx, &scope)).await
     }
 
-    async fn all_quotas(&self) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
+    async fn all_quotas(&self) -> Result<Vec<(Owner, Quota)>, DbError> {
         self.pool.read(quotas::all).await
     }
 

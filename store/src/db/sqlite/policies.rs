@@ -235,7 +235,12 @@ pub(super) fn all(db: &Connection) -> Result<Vec<RulePolicy>, DbError> {
 }
 
 /// Missing where `commune` is not there or not in `scope`: the two are never told apart.
-fn require_commune(db: &Connection, scope: &Scope, commune: &CommuneId) -> Result<(), DbError> {
+/// Missing where the commune is not there or not in scope.
+pub(super) fn require_commune(
+    db: &Connection,
+    scope: &Scope,
+    commune: &CommuneId,
+) -> Result<(), DbError> {
     let known = scope.allows(commune)
         && db
             .prepare_cached("SELECT 1 FROM commune WHERE id = ?")?
@@ -270,7 +275,7 @@ fn exception(row: &Row<'_>) -> Result<RuleException, DbError> {
     })
 }
 
-fn mark(row: &Row<'_>, column: usize) -> Result<Option<Mark>, DbError> {
+pub(super) fn mark(row: &Row<'_>, column: usize) -> Result<Option<Mark>, DbError> {
     let at: Option<i64> = row.get(column)?;
     match at {
         None => Ok(None),

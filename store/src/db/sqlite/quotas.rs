@@ -1,6 +1,6 @@
 //! How much communes and feeds may send.
 
-use event::{Quota, QuotaOf};
+use event::{Owner, Quota};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::{
@@ -11,16 +11,8 @@ use crate::Scope;
 
 const COLUMNS: &str = "kind, id, records_per_s, bytes_per_s";
 
-pub(super) fn set(db: &Connection, of: &QuotaOf, quota: Quota) -> Result<(), DbError> {
-    let owner = match of {
-        QuotaOf::Commune(_) => "SELECT id FROM commune WHERE id = ?",
-        QuotaOf::Feed(_) => "SELECT commune FROM feed WHERE id = ?",
-    };
-    let owner: Option<String> =
-        db.prepare_cached(owner)?.query_row([of.id()], |row| row.get(0)).optional()?;
-    let Some(commune) = owner else {
-        return Err(DbError::Missing { what: of.kind(), id: of.id().to_owned() });
-    };
+pub(super) fn set(db: &Connection, of: &Owner, quota: Quota) -> Result<(), DbError> {
+    let commune = commune_of(db, of)?;
     if quota.is_unbounded() {
         db.prepare_cached("DELETE FROM quota WHERE kind = ? AND id = ?")?
             .execute([of.kind(), of.id()])?;
@@ -42,27 +34,44 @@ pub(super) fn set(db: &Connection, of: &QuotaOf, quota: Quota) -> Result<(), DbE
     Ok(())
 }
 
-pub(super) fn list(db: &Connection, scope: &Scope) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
+pub(super) fn list(db: &Connection, scope: &Scope) -> Result<Vec<(Owner, Quota)>, DbError> {
     let filter = Filter::scoped(scope);
     let sql = format!("SELECT {COLUMNS} FROM quota WHERE {} ORDER BY kind, id", filter.sql());
     db.prepare_cached(&sql)?.query_and_then(params_from_iter(filter.values(&[])), quota)?.collect()
 }
 
-pub(super) fn all(db: &Connection) -> Result<Vec<(QuotaOf, Quota)>, DbError> {
+pub(super) fn all(db: &Connection) -> Result<Vec<(Owner, Quota)>, DbError> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM quota ORDER BY kind, id"))?
         .query_and_then([], quota)?
         .collect()
 }
 
-fn quota(row: &Row<'_>) -> Result<(QuotaOf, Quota), DbError> {
-    let id: String = row.get(1)?;
-    let of = match row.get::<_, String>(0)?.as_str() {
-        "commune" => QuotaOf::Commune(slug(&id)?),
-        _ => QuotaOf::Feed(slug(&id)?),
-    };
+fn quota(row: &Row<'_>) -> Result<(Owner, Quota), DbError> {
+    let (kind, id): (String, String) = (row.get(0)?, row.get(1)?);
+    let of = owner(&kind, &id)?;
     let bound = |column| {
         let n: Option<i64> = row.get(column)?;
         Ok::<_, DbError>(n.and_then(|n| u64::try_from(n).ok()))
     };
     Ok((of, Quota { records_per_s: bound(2)?, bytes_per_s: bound(3)? }))
+}
+
+/// The commune that has, or is, `of`; Missing where it was not added.
+pub(super) fn commune_of(db: &Connection, of: &Owner) -> Result<String, DbError> {
+    let sql = match of {
+        Owner::Commune(_) => "SELECT id FROM commune WHERE id = ?",
+        Owner::Feed(_) => "SELECT commune FROM feed WHERE id = ?",
+    };
+    db.prepare_cached(sql)?
+        .query_row([of.id()], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| DbError::Missing { what: of.kind(), id: of.id().to_owned() })
+}
+
+/// From its [`Owner::kind`] and id.
+pub(super) fn owner(kind: &str, id: &str) -> Result<Owner, DbError> {
+    Ok(match kind {
+        "commune" => Owner::Commune(slug(id)?),
+        _ => Owner::Feed(slug(id)?),
+    })
 }

@@ -4,8 +4,8 @@ use event::{SplitId, Timestamp};
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::{
-    super::{CursorName, DbError, Publication, SplitMeta},
-    cursors,
+    super::{CursorName, DbError, Publication, PurgedEvents, SplitMeta},
+    cursors, keeping,
     sql::{Filter, signed, slug, time, unsigned},
 };
 use crate::Scope;
@@ -19,10 +19,14 @@ pub(super) fn publish(db: &Connection, publication: &Publication) -> Result<(), 
     }
     // What is replaced goes first, for a merge may have the id of its first source.
     for id in &publication.removed {
+        keeping::condemn(db, *id)?;
         db.prepare_cached("DELETE FROM split WHERE id = ?")?.execute([id.as_bytes()])?;
     }
     for split in &publication.added {
         add(db, split)?;
+    }
+    if let Some(PurgedEvents { purge, events }) = &publication.purged {
+        keeping::count_purged(db, purge, *events)?;
     }
     if let Some(position) = publication.position {
         cursors::advance(db, CursorName::Index, position)?;
@@ -33,12 +37,12 @@ pub(super) fn publish(db: &Connection, publication: &Publication) -> Result<(), 
 /// Whether the publication had its effect before. Asking the catalog for the added splits is
 /// not enough, for they may have been merged since.
 fn is_done(db: &Connection, publication: &Publication) -> Result<bool, DbError> {
-    let Publication { added, removed, position } = publication;
+    let Publication { added, removed, position, purged } = publication;
     if let Some(position) = position {
         let next = cursors::get(db, CursorName::Index, position.bus, position.partition)?;
         return Ok(next.is_some_and(|next| next >= position.next));
     }
-    if added.is_empty() || removed.is_empty() {
+    if removed.is_empty() || (added.is_empty() && purged.is_none()) {
         return Ok(false);
     }
     let mut gone = Vec::new();
@@ -85,6 +89,9 @@ fn add(db: &Connection, split: &SplitMeta) -> Result<(), DbError> {
             split.format_version,
             split.sealed.as_nanos(),
         ])?;
+    // What is registered again is not to be removed any more.
+    db.prepare_cached("DELETE FROM condemned_split WHERE id = ?")?
+        .execute([split.id.as_bytes()])?;
     if added == 0 && get(db, split.id)?.as_ref() != Some(split) {
         return Err(DbError::Exists { what: "split", id: split.id.to_string() });
     }
