@@ -5,6 +5,7 @@ mod events;
 mod feed;
 mod hunt;
 mod incident;
+mod keeping;
 mod notify;
 pub(crate) mod rules;
 
@@ -19,6 +20,7 @@ pub(crate) use events::Event;
 pub(crate) use feed::{DeviceState, Feed};
 pub(crate) use hunt::Hunt;
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
+pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
 
 use crate::config::ByteSize;
@@ -132,6 +134,12 @@ pub(crate) enum Command {
     /// Create and check the bus's topics on Kafka
     #[command(subcommand)]
     Bus(Bus),
+    /// Keep events whatever their age: a legal hold
+    #[command(subcommand)]
+    Hold(Hold),
+    /// Have events removed for good
+    #[command(subcommand)]
+    Purge(Purge),
     /// Check that what is kept of events is whole
     #[command(subcommand)]
     Store(Store),
@@ -380,6 +388,15 @@ pub(crate) enum Commune {
         id: CommuneId,
         #[command(flatten)]
         quota: Quota,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Set how long the events of a commune are kept
+    Retention {
+        /// The commune
+        id: CommuneId,
+        #[command(flatten)]
+        days: Days,
         #[command(flatten)]
         server: Server,
     },

@@ -21,6 +21,7 @@ pub(crate) mod kafka;
 mod log;
 mod notify;
 pub(crate) mod pull;
+mod retention;
 mod s3;
 mod size;
 mod tls;
@@ -73,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) indicators: indicators::Indicators,
     pub(crate) pull: pull::Pull,
     pub(crate) index: Index,
+    pub(crate) retention: retention::Retention,
     pub(crate) api: Api,
     pub(crate) audit: Audit,
     pub(crate) notify: notify::Notify,
@@ -97,6 +99,7 @@ impl Default for Config {
             indicators: indicators::Indicators::default(),
             pull: pull::Pull::default(),
             index: Index::default(),
+            retention: retention::Retention::default(),
             api: Api::default(),
             audit: Audit::default(),
             notify: notify::Notify::default(),
@@ -279,6 +282,9 @@ impl Config {
         }
         if self.detect.batch_events_max == 0 {
             return refuse("detect.batch_events_max", "must be at least 1".to_owned());
+        }
+        if let Err((key, reason)) = self.retention.check() {
+            return refuse(&format!("retention.{key}"), reason);
         }
         if let Err((key, reason)) = self.kafka.check() {
             return refuse(&format!("kafka.{key}"), reason);

@@ -60,6 +60,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Notify(args) => c::notify::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
         Command::Format(args) => c::format::run(&global, args),
+        Command::Hold(args) => c::keeping::hold(&global, args).await,
+        Command::Purge(args) => c::keeping::purge(&global, args).await,
         Command::Store(args) => c::store::run(&global, args).await,
         Command::Bus(args) => c::bus::run(&global, &args).await,
         Command::Config(args) => c::config::run(&global, &args),

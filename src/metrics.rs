@@ -46,6 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) matched: IntCounter,
     pub(crate) raised: IntCounter,
     pub(crate) checkpoints: IntCounter,
+    pub(crate) removed: IntCounterVec,
     pub(crate) correlate: CorrelateMetrics,
     pub(crate) to_detection: Histogram,
     pub(crate) to_incident: Histogram,
@@ -194,6 +195,11 @@ impl Metrics {
             checkpoints: single(
                 "index_checkpoints_total",
                 "Times that splits were sealed and published",
+            )?,
+            removed: counter(
+                "events_removed_total",
+                "Events that were dropped as they were old, or purged",
+                &["why"],
             )?,
             correlate: CorrelateMetrics::register(&registry)?,
             to_detection: latency(

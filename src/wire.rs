@@ -53,7 +53,7 @@ pub(crate) struct Wired {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
     requests: RequestMetrics,
-    trail: Arc<Trail>,
+    pub(crate) trail: Arc<Trail>,
     audit: api::Audit,
     streams: api::Streams,
     /// Closes the doors.

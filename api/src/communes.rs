@@ -8,7 +8,14 @@ use axum::{
 use event::{Commune, CommuneId, Timestamp};
 use store::{Scope, db::DbError};
 
-use crate::{Api, App, ask::Ask, page, params::Params, problem::Problem, quota};
+use crate::{
+    Api, App,
+    ask::Ask,
+    keeping, page,
+    params::Params,
+    problem::Problem,
+    quota::{self, Bounded as _},
+};
 
 /// The communes in scope.
 pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
@@ -26,6 +33,12 @@ pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
 pub(crate) async fn set_quota(app: App, mut ask: Ask) -> Result<Response, Problem> {
     let commune = named(&app, &ask).await?;
     Ok(Json(quota::set(&app, &mut ask, commune).await?).into_response())
+}
+
+/// Sets how long its events are kept.
+pub(crate) async fn set_retention(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let commune = named(&app, &ask).await?;
+    keeping::set_days(&app, &mut ask, &commune.owner()).await
 }
 
 async fn named(app: &App, ask: &Ask) -> Result<Commune, Problem> {

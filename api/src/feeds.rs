@@ -16,10 +16,11 @@ use crate::{
     ask::Ask,
     communes,
     devices::{self, Inventory},
+    keeping,
     nearest::hint,
     page,
     problem::Problem,
-    quota,
+    quota::{self, Bounded as _},
 };
 
 /// For how long two keys may open a feed, in seconds.
@@ -56,6 +57,12 @@ pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
 pub(crate) async fn set_quota(app: App, mut ask: Ask) -> Result<Response, Problem> {
     let feed = find(&app, &ask).await?;
     Ok(Json(quota::set(&app, &mut ask, feed).await?).into_response())
+}
+
+/// Sets how long what came by it is kept.
+pub(crate) async fn set_retention(app: App, mut ask: Ask) -> Result<Response, Problem> {
+    let feed = find(&app, &ask).await?;
+    keeping::set_days(&app, &mut ask, &feed.owner()).await
 }
 
 /// A feed with how it does.

@@ -22,6 +22,7 @@ mod health;
 mod incident_change;
 mod incidents;
 mod indicators;
+mod keeping;
 mod me;
 mod metrics;
 mod nearest;

@@ -1,4 +1,4 @@
-//! How much communes and feeds may send.
+//! How much communes and feeds may send, shown with how long they are kept.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,17 @@ use event::{Commune, Feed, Owner, Quota};
 use serde::Serialize;
 use store::{Scope, db::DbError};
 
-use crate::{Api, ask::Ask, problem::Problem};
+use crate::{Api, ask::Ask, keeping, problem::Problem};
 
-/// A commune or feed with its quota, where it has one.
+/// A commune or feed with its quota and days, where it has any.
 #[derive(Serialize)]
 pub(crate) struct WithQuota<T> {
     #[serde(flatten)]
     of: T,
     #[serde(skip_serializing_if = "Quota::is_unbounded")]
     quota: Quota,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_days: Option<u32>,
 }
 
 /// What has quotas.
@@ -42,9 +44,11 @@ pub(crate) async fn with_quotas<T: Bounded>(
 ) -> Result<Vec<WithQuota<T>>, Problem> {
     let quotas = api.db.quotas(scope).await.map_err(Problem::of_db)?;
     let quotas: HashMap<Owner, Quota> = quotas.into_iter().collect();
+    let days = keeping::days(api, scope).await?;
     let each = items.into_iter().map(|of| {
-        let quota = quotas.get(&of.owner()).copied().unwrap_or_default();
-        WithQuota { of, quota }
+        let owner = of.owner();
+        let quota = quotas.get(&owner).copied().unwrap_or_default();
+        WithQuota { of, quota, retention_days: days.get(&owner).copied() }
     });
     Ok(each.collect())
 }
@@ -68,7 +72,8 @@ pub(crate) async fn set<T: Bounded>(
         records_per_s: ask.fields.optional("records_per_s")?,
         bytes_per_s: ask.fields.optional("bytes_per_s")?,
     };
-    api.db.set_quota(&of.owner(), quota).await.map_err(|error| match error {
+    let owner = of.owner();
+    api.db.set_quota(&owner, quota).await.map_err(|error| match error {
         DbError::Refused(reason) => {
             let zero = if quota.records_per_s == Some(0) { "records_per_s" } else { "bytes_per_s" };
             Problem::content(&format!("#/{zero}"), reason)
@@ -76,5 +81,6 @@ pub(crate) async fn set<T: Bounded>(
         error => Problem::of_db(error),
     })?;
     (api.feeds_changed)();
-    Ok(WithQuota { of, quota })
+    let retention_days = keeping::days(api, ask.scope()).await?.get(&owner).copied();
+    Ok(WithQuota { of, quota, retention_days })
 }

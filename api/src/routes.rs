@@ -17,7 +17,7 @@ use crate::{
     around,
     ask::{Ask, admit},
     audit, auth, communes, devices, events, feed_stream, feeds, health, incident_change, incidents,
-    indicators, me, metrics, notices, policy,
+    indicators, keeping, me, metrics, notices, policy,
     problem::Problem,
     rules, status, stream, tokens,
 };
@@ -228,6 +228,9 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::PUT, "/api/v1/communes/{id}/quota", Admin, communes::set_quota)
             .body(&["records_per_s", "bytes_per_s"])
             .audited("commune.quota"),
+        Route::new(Method::PUT, "/api/v1/communes/{id}/retention", Admin, communes::set_retention)
+            .body(&["days"])
+            .audited("commune.retention"),
         Route::new(Method::GET, "/api/v1/communes/{id}/rules", Reader, policy::get).params(&["at"]),
         Route::new(Method::POST, "/api/v1/communes/{id}/rules/choices", Analyst, policy::choose)
             .body(&["select", "state", "level", "reason"])
@@ -255,9 +258,23 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::PUT, "/api/v1/feeds/{id}/quota", Admin, feeds::set_quota)
             .body(&["records_per_s", "bytes_per_s"])
             .audited("feed.quota"),
+        Route::new(Method::PUT, "/api/v1/feeds/{id}/retention", Admin, feeds::set_retention)
+            .body(&["days"])
+            .audited("feed.retention"),
         Route::new(Method::POST, "/api/v1/feeds/{id}/rotate", Admin, feeds::rotate)
             .body(&["overlap_s"])
             .audited("feed.rotate"),
+        Route::new(Method::GET, "/api/v1/holds", Reader, keeping::holds),
+        Route::new(Method::POST, "/api/v1/holds", Admin, keeping::place)
+            .body(&["commune", "feed", "from", "to", "reason"])
+            .audited("hold.place"),
+        Route::new(Method::DELETE, "/api/v1/holds/{id}", Admin, keeping::release)
+            .audited("hold.release"),
+        Route::new(Method::GET, "/api/v1/purges", Reader, keeping::purges),
+        Route::new(Method::POST, "/api/v1/purges", Admin, keeping::ask_purge)
+            .body(&["commune", "query", "from", "to", "reason"])
+            .audited("purge.ask"),
+        Route::new(Method::GET, "/api/v1/purges/{id}", Reader, keeping::purge),
         Route::new(Method::GET, "/api/v1/notices", Reader, notices::list)
             .params(&["state", "cursor", "limit"]),
         Route::new(Method::POST, "/api/v1/notices/{id}/retry", Analyst, notices::retry)

@@ -68,6 +68,8 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/audit",
         "/api/v1/notices",
         "/api/v1/indicators/sources",
+        "/api/v1/holds",
+        "/api/v1/purges",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
@@ -195,6 +197,36 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::PUT, "/api/v1/feeds/{id}/quota", &|of| {
         let body = json!({"records_per_s": 9});
         target(format!("/api/v1/feeds/{of}-pc/quota"), Some(body), format!("{of}-pc"))
+    });
+    add(Method::PUT, "/api/v1/communes/{id}/retention", &|of| {
+        target(format!("/api/v1/communes/{of}/retention"), Some(json!({"days": 90})), of)
+    });
+    add(Method::PUT, "/api/v1/feeds/{id}/retention", &|of| {
+        let body = json!({"days": 90});
+        target(format!("/api/v1/feeds/{of}-pc/retention"), Some(body), format!("{of}-pc"))
+    });
+    add(Method::POST, "/api/v1/holds", &|of| {
+        target("/api/v1/holds", Some(json!({"commune": of, "reason": "ours"})), of)
+    });
+    add(Method::DELETE, "/api/v1/holds/{id}", &|of| {
+        let id = match of {
+            "dijon" => centre.dijon.hold.clone(),
+            "talant" => centre.talant.hold.clone(),
+            _ => "0".repeat(centre.dijon.hold.len()),
+        };
+        target(format!("/api/v1/holds/{id}"), None, id)
+    });
+    add(Method::POST, "/api/v1/purges", &|of| {
+        let body = json!({"commune": of, "query": "user.name:x", "reason": "ours"});
+        target("/api/v1/purges", Some(body), of)
+    });
+    add(Method::GET, "/api/v1/purges/{id}", &|of| {
+        let id = match of {
+            "dijon" => centre.dijon.purge.clone(),
+            "talant" => centre.talant.purge.clone(),
+            _ => "0".repeat(centre.dijon.purge.len()),
+        };
+        target(format!("/api/v1/purges/{id}"), None, id)
     });
     add(Method::POST, "/api/v1/feeds/{id}/rotate", &|of| {
         target(format!("/api/v1/feeds/{of}-pc/rotate"), Some(json!({})), format!("{of}-pc"))
@@ -334,6 +366,7 @@ async fn an_administrator_may_do_all_of_it() {
             // Nobody's commune id is free to be added.
             (&Method::POST, "/api/v1/communes") => &[201],
             (&Method::POST, "/api/v1/feeds" | "/api/v1/tokens") => &[201],
+            (&Method::POST, "/api/v1/holds" | "/api/v1/purges") => &[422],
             _ if case.absent.id == "-" => &[200],
             _ => &[404, 200],
         };

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use event::{CommuneId, FeedId, FormatName};
 use reqwest::Url;
 
-use super::{Quota, Server};
+use super::{Days, Quota, Server};
 use crate::commands::feed_snippet::Shipper;
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +40,15 @@ pub(crate) enum Feed {
         id: FeedId,
         #[command(flatten)]
         quota: Quota,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Set how long what came by a feed is kept, whatever its commune's days are
+    Retention {
+        /// The feed
+        id: FeedId,
+        #[command(flatten)]
+        days: Days,
         #[command(flatten)]
         server: Server,
     },

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     Exit, Failure,
     cli::{Commune, Global, Output},
-    commands::{connect, connect_or_create, quota},
+    commands::{connect, connect_or_create, keeping, quota},
     print,
 };
 
@@ -37,12 +37,17 @@ pub(crate) async fn run(global: &Global, args: Commune) -> Result<Exit, Failure>
                     ("CREATED", "created"),
                     ("RECORDS/S", "quota.records_per_s"),
                     ("BYTES/S", "quota.bytes_per_s"),
+                    ("KEPT DAYS", "retention_days"),
                 ],
             )?;
         }
         Commune::Quota { id, quota, server } => {
             let path = format!("/api/v1/communes/{id}/quota");
             quota::set(global, &path, &format!("commune {id}"), &quota, &server).await?;
+        }
+        Commune::Retention { id, days, server } => {
+            let path = format!("/api/v1/communes/{id}/retention");
+            keeping::set_days(global, &path, &format!("commune {id}"), &days, &server).await?;
         }
     }
     Ok(Exit::Done)

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Exit, Failure,
     cli::{Feed, Global, Output},
-    commands::{connect, load_config, quota},
+    commands::{connect, keeping, load_config, quota},
     print,
 };
 
@@ -43,12 +43,17 @@ pub(crate) async fn run(global: &Global, args: Feed) -> Result<Exit, Failure> {
                 ("CREATED", "created"),
                 ("RECORDS/S", "quota.records_per_s"),
                 ("BYTES/S", "quota.bytes_per_s"),
+                ("KEPT DAYS", "retention_days"),
             ];
             print::list(global.output, &answer, &columns)?;
         }
         Feed::Quota { id, quota, server } => {
             let path = format!("/api/v1/feeds/{id}/quota");
             quota::set(global, &path, &format!("feed {id}"), &quota, &server).await?;
+        }
+        Feed::Retention { id, days, server } => {
+            let path = format!("/api/v1/feeds/{id}/retention");
+            keeping::set_days(global, &path, &format!("feed {id}"), &days, &server).await?;
         }
         Feed::Status { id, server } => return feed_health::status(global, id, &server).await,
         Feed::Wait { id, timeout_s, server } => {

@@ -17,6 +17,7 @@ pub(crate) mod format;
 pub(crate) mod hunt;
 pub(crate) mod incident;
 pub(crate) mod indicator;
+pub(crate) mod keeping;
 pub(crate) mod notify;
 mod offline;
 mod quota;

@@ -12,6 +12,7 @@ mod feed_watch;
 mod feeds;
 mod health;
 mod index;
+mod keeping;
 mod listen;
 mod matching;
 mod merge;
@@ -35,8 +36,8 @@ pub(crate) use rule_book::RuleBook;
 
 use self::{
     batches::BatchKeeper, correlate::CorrelateWorker, dead_letter::DeadLetters, decoded::Decoded,
-    detect::DetectWorker, feed_silence::FeedSilence, index::IndexWorker, matching::Pool,
-    raise::RaiseWorker,
+    detect::DetectWorker, feed_silence::FeedSilence, index::IndexWorker, keeping::Keeper,
+    matching::Pool, raise::RaiseWorker,
 };
 use crate::{Failure, config::Config, indicators, notify::NotifyWorker, rules, wire::Wired};
 
@@ -135,7 +136,7 @@ impl Server {
             &stop,
             &wired.health,
             tend::run(
-                bus,
+                Arc::clone(&bus),
                 Arc::clone(&wired.db),
                 Arc::clone(&wired.feeds),
                 Arc::clone(&wired.metrics),
@@ -159,6 +160,16 @@ impl Server {
         let merging =
             merge::run(Arc::clone(&wired.index), Arc::clone(&wired.metrics), stop.clone());
         spawn(&mut workers, "merge", &stop, &wired.health, merging);
+
+        let keeper = Keeper {
+            bus: Arc::clone(&bus),
+            db: Arc::clone(&wired.db),
+            index: Arc::clone(&wired.index),
+            trail: Arc::clone(&wired.trail),
+            metrics: Arc::clone(&wired.metrics),
+            days: config.retention.days,
+        };
+        spawn(&mut workers, "keeping", &stop, &wired.health, keeper.run(stop.clone()));
 
         let watching = indicators::watch(Arc::clone(&wired.indicators), stop.clone());
         spawn(&mut workers, "indicators", &stop, &wired.health, watching);

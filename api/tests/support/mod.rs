@@ -30,8 +30,8 @@ use store::{
     audit::{Trail, TrailConfig},
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
     db::{
-        self, FeedCounts, FeedFailure, Hook, NewException, NoticeKind, NoticeOutcome, Position,
-        SeenDevice, SharedDatabase,
+        self, FeedCounts, FeedFailure, Hook, NewException, NewHold, NewPurge, NoticeKind,
+        NoticeOutcome, Position, SeenDevice, SharedDatabase,
     },
     hunt::{
         FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
@@ -342,6 +342,10 @@ pub(crate) struct Whose {
     pub(crate) incident: IncidentId,
     /// The id of its one exception from a rule.
     pub(crate) exception: String,
+    /// The id of its one hold.
+    pub(crate) hold: String,
+    /// The id of its one purge.
+    pub(crate) purge: String,
     /// The id of its one notice, which was given up.
     pub(crate) notice: u64,
     pub(crate) events: Vec<Event>,
@@ -603,7 +607,30 @@ async fn raise_in(
         expires: now.plus(std::time::Duration::from_hours(1)),
     };
     let excepted = db.except_rules(scope, &commune(of), exception, "soc", now).await.unwrap();
-    Whose { incident, exception: excepted.id, notice: given_up(db, incident).await, events }
+    let hold = NewHold {
+        commune: commune(of),
+        feed: None,
+        from: None,
+        to: None,
+        reason: format!("{of}'s secret reason"),
+    };
+    let hold = db.place_hold(scope, hold, "soc", now).await.unwrap();
+    let purge = NewPurge {
+        commune: commune(of),
+        query: format!("user.name:{of}-secret"),
+        from: None,
+        to: None,
+        reason: format!("{of}'s secret reason"),
+    };
+    let purge = db.ask_purge(scope, purge, "soc", now).await.unwrap();
+    Whose {
+        incident,
+        exception: excepted.id,
+        hold: hold.id,
+        purge: purge.id,
+        notice: given_up(db, incident).await,
+        events,
+    }
 }
 
 /// A notice of `incident` that could not be sent.

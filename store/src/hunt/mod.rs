@@ -32,7 +32,6 @@ pub(crate) use docs::Docs;
 pub(crate) use evaluate::field_names;
 pub use hunter::{Hunter, HunterConfig};
 pub(crate) use select::Selector;
-pub use select::check_query;
 pub(crate) use stored::Originals;
 
 /// What to search.

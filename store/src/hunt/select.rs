@@ -18,11 +18,6 @@ use crate::index::part::Part;
 /// Nobody waits for it, so it only has to end some time.
 const TIME_MAX: Duration = Duration::from_secs(3600);
 
-/// Refuses what is no query.
-pub fn check_query(query: &str) -> Result<(), HuntError> {
-    plan(&parse(query)?).map(|_| ())
-}
-
 /// What a query matches between two times.
 pub(crate) struct Selector {
     plan: Plan,

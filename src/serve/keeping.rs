@@ -1,0 +1,169 @@
+//! What is too old is dropped, and what somebody asked for is purged.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use event::Timestamp;
+use ingest::bus::{Bus, Group, Topic};
+use serde_json::json;
+use store::{
+    audit::{Entry, Trail},
+    db::{CursorName, Database, Purge},
+    index::{Dropped, Index, Keep},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+/// Between two looks for purges.
+const EVERY: Duration = Duration::from_secs(2);
+/// Between two looks for what is too old, which is days old at least.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+/// After one that failed.
+const EXPIRE_AGAIN: Duration = Duration::from_secs(60);
+/// Who drops and purges, in the audit trail.
+const BY: &str = "jacquemart";
+
+pub(crate) struct Keeper {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) db: Arc<dyn Database>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) trail: Arc<Trail>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// How long events are kept, where nobody said otherwise.
+    pub(crate) days: u32,
+}
+
+impl Keeper {
+    /// Drops and purges until `stop`. What fails leaves everything as it was and is tried again.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // By purge, where the bus ended when it was first seen.
+        let mut awaited = HashMap::new();
+        let mut expire_at = Instant::now();
+        loop {
+            if let Err(error) = self.purge_all(&mut awaited).await {
+                self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
+                tracing::error!(error = format!("{error:#}"), "failed to look for purges");
+            }
+            if Instant::now() >= expire_at {
+                let pause = match self.expire().await {
+                    Ok(()) => EXPIRE_EVERY,
+                    Err(error) => {
+                        self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
+                        tracing::error!(error = format!("{error:#}"), "failed to drop what is old");
+                        EXPIRE_AGAIN
+                    }
+                };
+                expire_at = Instant::now() + pause;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    async fn expire(&self) -> anyhow::Result<()> {
+        let own =
+            self.db.all_retentions().await.context("failed to read how long events are kept")?;
+        let holds = self.db.holds_in_force().await.context("failed to read the holds")?;
+        let keep = Keep { days: self.days, own, holds };
+        for dropped in self.index.expire(&keep, Timestamp::now()).await? {
+            let Dropped { commune, events, splits, time: (from, to), received_max } = dropped;
+            self.metrics.removed.with_label_values(&["old"]).inc_by(events);
+            tracing::info!(%commune, events, splits, "old events were dropped");
+            let body = json!({
+                "events": events, "splits": splits, "from": from, "to": to,
+                "received_until": received_max,
+            });
+            self.write("retention.drop", commune.to_string(), body).await?;
+        }
+        Ok(())
+    }
+
+    async fn purge_all(&self, awaited: &mut Awaited) -> anyhow::Result<()> {
+        let pending = self.db.pending_purges().await.context("failed to read the purges")?;
+        awaited.retain(|id, _| pending.iter().any(|purge| purge.id == *id));
+        for purge in pending {
+            if let Err(error) = self.purge(&purge, awaited).await {
+                self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
+                let reason = format!("{error:#}");
+                tracing::error!(
+                    purge = purge.id,
+                    error = reason,
+                    "a purge goes on no further for now"
+                );
+                if purge.trouble.as_ref() != Some(&reason) {
+                    self.db.trouble_purge(&purge.id, &reason).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn purge(&self, purge: &Purge, awaited: &mut Awaited) -> anyhow::Result<()> {
+        if !awaited.contains_key(&purge.id) {
+            let status = self.bus.status().await;
+            let of_index = status
+                .lags
+                .iter()
+                .filter(|lag| lag.topic == Topic::Records && lag.group == Group::Index);
+            let ends: Vec<(u32, u64)> = of_index.map(|lag| (lag.partition, lag.end)).collect();
+            anyhow::ensure!(!ends.is_empty(), "the bus does not say where it ends");
+            awaited.insert(purge.id.clone(), ends);
+        }
+        // What was on its way when it was asked for must be in splits.
+        let ends = awaited.get(&purge.id).map(Vec::as_slice).unwrap_or_default();
+        if !self.is_sealed(ends).await? {
+            self.index.checkpoint(self.bus.id()).await.context("failed to seal")?;
+            if !self.is_sealed(ends).await? {
+                return Ok(());
+            }
+        }
+        let holds = self.db.holds_in_force().await.context("failed to read the holds")?;
+        let held = self.index.purge(purge, &holds).await.context("failed to purge")?;
+        // The trail first: what is done is then written there, at least once.
+        let pending = self.db.pending_purges().await?;
+        let counted = pending.iter().find(|pending| pending.id == purge.id);
+        let done = counted.map_or(0, |purge| purge.events);
+        let body = json!({"purge": purge.id, "events": done, "held": held});
+        self.write("purge.done", purge.commune.to_string(), body).await?;
+        self.metrics.removed.with_label_values(&["purged"]).inc_by(done);
+        self.db.finish_purge(&purge.id, held, Timestamp::now()).await?;
+        tracing::info!(purge = purge.id, commune = %purge.commune, events = done, held, "purged");
+        Ok(())
+    }
+
+    /// Whether all before these ends is in splits.
+    async fn is_sealed(&self, ends: &[(u32, u64)]) -> anyhow::Result<bool> {
+        for (partition, end) in ends {
+            let next = self.db.cursor(CursorName::Index, self.bus.id(), *partition).await?;
+            if next.unwrap_or(0) < *end {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn write(
+        &self,
+        action: &str,
+        object: String,
+        body: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        let entry = Entry {
+            action: action.to_owned(),
+            by: BY.to_owned(),
+            from: "local".to_owned(),
+            object: Some(object),
+            body: Some(body),
+            ..Entry::default()
+        };
+        self.trail.append(entry).await.context("failed to write the audit trail")?;
+        Ok(())
+    }
+}
+
+/// By purge, where the bus's partitions ended.
+type Awaited = HashMap<String, Vec<(u32, u64)>>;
