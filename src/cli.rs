@@ -1,6 +1,7 @@
 //! What people type.
 
 mod audit;
+mod backup;
 mod events;
 mod feed;
 mod hunt;
@@ -16,6 +17,7 @@ use event::{CommuneId, FeedId, FormatName, IndicatorSourceId, IndicatorType, Lev
 use ingest::intel::Shape;
 
 pub(crate) use audit::Audit;
+pub(crate) use backup::{Backup, Restore};
 pub(crate) use events::Event;
 pub(crate) use feed::{DeviceState, Feed};
 pub(crate) use hunt::Hunt;
@@ -39,7 +41,8 @@ First steps:
   jacquemart incident list
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 not found or not allowed;
-4 no server or data folder to talk to; 5 the check found something (rules check, test and reload, audit verify, demo).")]
+4 no server or data folder to talk to; 5 the check found something (rules check, test and reload, audit verify, store verify,
+backup, demo).")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -140,6 +143,11 @@ pub(crate) enum Command {
     /// Have events removed for good
     #[command(subcommand)]
     Purge(Purge),
+    /// Back everything up, also while a centre runs
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Put a backup into an empty data folder
+    Restore(Restore),
     /// Check that what is kept of events is whole
     #[command(subcommand)]
     Store(Store),
@@ -463,6 +471,18 @@ pub(crate) enum Store {
     ///
     /// Reads the storage itself, also while a centre runs on it.
     Verify {
+        /// Only those of this commune
+        #[arg(long)]
+        commune: Option<CommuneId>,
+    },
+    /// Put damaged and missing splits back from a folder of `jacquemart backup create`
+    ///
+    /// Also while a centre runs: its next search reads what was put back. Exit code 5 where one is
+    /// not in the folder.
+    Repair {
+        /// The folder of backups
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        backup: PathBuf,
         /// Only those of this commune
         #[arg(long)]
         commune: Option<CommuneId>,

@@ -1,5 +1,6 @@
 //! The `jacquemart` binary: one match from what was typed to what is done.
 
+mod backup;
 mod cli;
 mod client;
 mod commands;
@@ -60,6 +61,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Notify(args) => c::notify::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
         Command::Format(args) => c::format::run(&global, args),
+        Command::Backup(args) => c::backup::run(&global, args).await,
+        Command::Restore(args) => c::backup::restore(&global, args).await,
         Command::Hold(args) => c::keeping::hold(&global, args).await,
         Command::Purge(args) => c::keeping::purge(&global, args).await,
         Command::Store(args) => c::store::run(&global, args).await,

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod bus;
 pub(crate) mod collect;
 pub(crate) mod commune;

@@ -1,6 +1,9 @@
-//! `jacquemart store`: whether what is kept is whole.
+//! `jacquemart store`: whether what is kept is whole, and putting back what is not.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use anyhow::Context as _;
 use event::{CommuneId, SplitId};
@@ -12,9 +15,10 @@ use store::{
 };
 
 use crate::{
-    Exit, Failure,
+    Exit, Failure, backup,
     cli::{Global, Output, Store},
     commands::load_config,
+    config::Config,
     print,
     wire::splits,
 };
@@ -25,6 +29,7 @@ const AT_ONCE: usize = 2;
 pub(crate) async fn run(global: &Global, args: Store) -> Result<Exit, Failure> {
     match args {
         Store::Verify { commune } => verify(global, commune).await,
+        Store::Repair { backup, commune } => repair(global, &backup, commune).await,
     }
 }
 
@@ -36,17 +41,69 @@ struct Fault {
     reason: String,
 }
 
-async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Failure> {
+/// Puts back what a backup has of what is damaged.
+async fn repair(
+    global: &Global,
+    backup: &Path,
+    commune: Option<CommuneId>,
+) -> Result<Exit, Failure> {
     let config = load_config(global)?;
+    let Checked { faults, .. } = checked(&config, commune.as_ref()).await?;
+    let storage = splits::open_beside(&config)?;
+    let (mut repaired, mut left) = (Vec::new(), Vec::new());
+    for Fault { meta, is_unread, reason } in faults {
+        let put = async {
+            anyhow::ensure!(!is_unread, "the storage does not give it, so it may be whole");
+            let copy = backup::split_copy(backup, &meta)?;
+            storage.put(&meta, &copy).await.context("failed to put it back")?;
+            storage.check(&meta).await.context("it was put back and is damaged again")
+        };
+        match put.await {
+            Ok(()) => repaired.push(meta),
+            Err(error) => left.push((meta, format!("{reason}; {error:#}"))),
+        }
+    }
+    match global.output {
+        Output::Json => {
+            let left = left.iter().map(|(meta, reason)| json!({"split": meta, "reason": reason}));
+            print::json(&json!({"repaired": repaired, "left": left.collect::<Vec<_>>()}))?;
+        }
+        Output::Table => {
+            for meta in &repaired {
+                print::outln!("put back: {}", meta.object_path().display());
+            }
+            for (meta, reason) in &left {
+                print::outln!(
+                    "not put back: {} ({} events of {}): {}",
+                    meta.object_path().display(),
+                    meta.events,
+                    meta.commune,
+                    print::safe(reason)
+                );
+            }
+            print::outln!("{} splits were put back, {} were not", repaired.len(), left.len());
+        }
+    }
+    Ok(if left.is_empty() { Exit::Done } else { Exit::Found })
+}
+
+/// Reads all splits.
+async fn checked(config: &Config, commune: Option<&CommuneId>) -> Result<Checked, Failure> {
     if !config.data_dir.exists() {
         let reason = format!("there is no data folder {}", config.data_dir.display());
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(reason)));
     }
     let db = db::connect(&config.database_url()).await.context("failed to open the database")?;
-    let storage = splits::open(&config)?;
-    let checked = check(&*db, &storage, commune.as_ref()).await;
+    let storage = splits::open_beside(config)?;
+    let checked = check(&*db, &storage, commune).await;
     db.close().await;
-    let Checked { splits, events, bytes, faults, strays } = checked?;
+    checked
+}
+
+async fn verify(global: &Global, commune: Option<CommuneId>) -> Result<Exit, Failure> {
+    let config = load_config(global)?;
+    let Checked { splits, events, bytes, faults, strays } =
+        checked(&config, commune.as_ref()).await?;
     let unread = faults.iter().filter(|fault| fault.is_unread).count();
     let described = faults.iter().map(|Fault { meta, is_unread, reason }| {
         json!({

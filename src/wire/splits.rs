@@ -1,16 +1,27 @@
 //! The split storage that the configuration names.
 
+use std::path::Path;
+
 use anyhow::{Context as _, anyhow};
 use ingest::outbound::{AwsKey, Bucket};
 use store::split::SplitStorage;
 
 use crate::{Failure, config::Config, secret};
 
-/// Opens it. Reads files, so it blocks for a moment.
+/// Opens it for a centre. Reads files, so it blocks for a moment.
 pub(crate) fn open(config: &Config) -> Result<SplitStorage, Failure> {
-    let (url, cache) = (config.splits_url(), config.data_dir.join("cache"));
+    open_with(config, &config.data_dir.join("cache"))
+}
+
+/// Opens it beside a centre that may be running, whose cache is its own; there is none then.
+pub(crate) fn open_beside(config: &Config) -> Result<SplitStorage, Failure> {
+    open_with(config, &config.data_dir.join("no-cache"))
+}
+
+fn open_with(config: &Config, cache: &Path) -> Result<SplitStorage, Failure> {
+    let url = config.splits_url();
     let Some(place) = url.strip_prefix("s3://") else {
-        let storage = SplitStorage::connect(&url, &cache);
+        let storage = SplitStorage::connect(&url, cache);
         return Ok(storage.context("failed to open the split storage")?);
     };
     let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
@@ -36,5 +47,5 @@ pub(crate) fn open(config: &Config) -> Result<SplitStorage, Failure> {
         bucket.open().map_err(|reason| anyhow!(reason))
     };
     let bucket = open().context("failed to open the split storage")?;
-    Ok(SplitStorage::over(bucket, &cache, s3.cache_bytes_max.0))
+    Ok(SplitStorage::over(bucket, cache, s3.cache_bytes_max.0))
 }

@@ -521,6 +521,15 @@ pub struct Counts {
 /// A database that can be shared.
 pub type SharedDatabase = Arc<dyn Database>;
 
+/// Writes the database behind `url` as it is at one moment to the new file `to`, also while it is in
+/// use. What kind of file that is depends on the database. Blocks.
+pub fn snapshot(url: &str, to: &Path) -> Result<(), DbError> {
+    match url.split_once("://") {
+        Some(("sqlite", path)) if path.starts_with('/') => sqlite::snapshot(Path::new(path), to),
+        _ => Err(DbError::Url("is not kept in a file of this machine".to_owned())),
+    }
+}
+
 /// Opens the database behind `url`, creating it or bringing it up to date where needed.
 /// `sqlite:///path` is a file; the path is taken literally.
 pub async fn connect(url: &str) -> Result<SharedDatabase, DbError> {

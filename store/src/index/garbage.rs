@@ -35,6 +35,7 @@ pub(super) async fn collect(
     if !storage.is_exclusive() {
         return Ok(());
     }
+    storage.remove_staged().map_err(|error| IndexError::io(Path::new("splits"), error))?;
     let known: HashSet<SplitId> = published.iter().map(|meta| meta.id).collect();
     for object in storage.list(None).await? {
         if !known.contains(&object.id) {

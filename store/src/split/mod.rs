@@ -140,7 +140,6 @@ impl SplitStorage {
             .map_err(|e| failed(e.into()))?;
         let store =
             LocalFileSystem::new_with_prefix(root).map_err(|e| failed(e.into()))?.with_fsync(true);
-        remove_staged(root).map_err(|e| failed(e.into()))?;
         Ok(Self {
             store: Arc::new(store),
             local_root: Some(root.to_owned()),
@@ -158,6 +157,11 @@ impl SplitStorage {
     /// certainly left over.
     pub fn is_exclusive(&self) -> bool {
         self.local_root.is_some()
+    }
+
+    /// Removes what interrupted uploads left behind. Only whoever is alone here may do that.
+    pub(crate) fn remove_staged(&self) -> std::io::Result<()> {
+        self.local_root.as_deref().map_or(Ok(()), remove_staged)
     }
 
     /// Keeps the file at `local_path` as the object of `meta`. Atomic, durable when it returns,
@@ -246,6 +250,24 @@ impl SplitStorage {
     /// Reads the whole object of `meta` where it is kept, past any cache, and compares its size and
     /// checksum with the catalog's. It shows nothing of it, so it needs no scope.
     pub async fn check(&self, meta: &SplitMeta) -> Result<(), SplitError> {
+        self.read_whole(meta, &mut std::io::sink()).await
+    }
+
+    /// Writes the whole object of `meta` to `out`, past any cache, checked as [`check`](Self::check)
+    /// does. Blocks while it writes.
+    pub async fn copy_to(
+        &self,
+        meta: &SplitMeta,
+        out: &mut (impl std::io::Write + Send),
+    ) -> Result<(), SplitError> {
+        self.read_whole(meta, out).await
+    }
+
+    async fn read_whole(
+        &self,
+        meta: &SplitMeta,
+        out: &mut (impl std::io::Write + Send),
+    ) -> Result<(), SplitError> {
         let (object, key) = object_of(meta);
         let failed = |error: object_store::Error| match error {
             object_store::Error::NotFound { .. } => SplitError::Missing(meta.id),
@@ -256,6 +278,10 @@ impl SplitStorage {
         while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
             bytes += chunk.len() as u64;
             crc32c = crc32c::crc32c_append(crc32c, &chunk);
+            out.write_all(&chunk).map_err(|error| SplitError::Storage {
+                object: format!("a copy of {object}"),
+                source: error.into(),
+            })?;
         }
         let reason = if bytes != meta.bytes {
             format!("it has {bytes} bytes, and {} were sealed", meta.bytes)

@@ -19,7 +19,7 @@ use super::{
 };
 
 const LOCK_FILE: &str = "lock";
-const META_FILE: &str = "meta";
+pub(super) const META_FILE: &str = "meta";
 const MAGIC: [u8; 8] = *b"JQMTJRN\n";
 /// Bytes of one copy; the file holds two, so that one damaged sector costs nothing.
 const COPY_BYTES: usize = 512;

@@ -90,6 +90,7 @@ use super::{AppendError, Appended, Bus, BusError, BusStatus, Group, Reader, Topi
 mod cache;
 mod committer;
 mod config;
+mod copy;
 mod cursors;
 mod disk;
 mod error;
@@ -105,6 +106,7 @@ mod segment;
 mod state;
 
 pub use config::JournalConfig;
+pub use copy::JournalCopy;
 pub use disk::{Disk, SystemDisk};
 pub use error::OpenError;
 

@@ -49,6 +49,7 @@ mod splits;
 mod sql;
 mod tokens;
 
+pub(super) use open::snapshot;
 use pool::Pool;
 
 /// The database in one SQLite file.

@@ -53,6 +53,23 @@ pub(super) fn reader(path: &Path) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
+/// Copies the database at `path`, as one reader sees it, into the new file `to`.
+pub(in super::super) fn snapshot(path: &Path, to: &Path) -> Result<(), DbError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let failed = |source: io::Error| {
+        DbError::Backend(format!("failed to write {}: {source}", to.display()).into())
+    };
+    // It is for its owner alone from the beginning; SQLite takes an empty file.
+    File::options().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
+    let name = to.to_str().ok_or_else(|| {
+        DbError::Backend(format!("{} is not UTF-8; choose another folder", to.display()).into())
+    })?;
+    connection.execute("VACUUM INTO ?", [name])?;
+    File::open(to).and_then(|file| file.sync_all()).map_err(failed)
+}
+
 fn connection(path: &Path) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
