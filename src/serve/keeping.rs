@@ -4,11 +4,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use event::Timestamp;
-use ingest::bus::{Bus, Group, Topic};
+use ingest::bus::{Bus, Group, GroupLag, Topic};
 use serde_json::json;
 use store::{
     audit::{Entry, Trail},
-    db::{CursorName, Database, Purge},
+    db::{Database, Purge},
     index::{Dropped, Index, Keep},
 };
 use tokio::time::Instant;
@@ -103,23 +103,23 @@ impl Keeper {
     }
 
     async fn purge(&self, purge: &Purge, awaited: &mut Awaited) -> anyhow::Result<()> {
-        if !awaited.contains_key(&purge.id) {
-            let status = self.bus.status().await;
-            let of_index = status
-                .lags
-                .iter()
-                .filter(|lag| lag.topic == Topic::Records && lag.group == Group::Index);
-            let ends: Vec<(u32, u64)> = of_index.map(|lag| (lag.partition, lag.end)).collect();
-            anyhow::ensure!(!ends.is_empty(), "the bus does not say where it ends");
-            awaited.insert(purge.id.clone(), ends);
-        }
         // What was on its way when it was asked for must be in splits.
-        let ends = awaited.get(&purge.id).map(Vec::as_slice).unwrap_or_default();
-        if !self.is_sealed(ends).await? {
-            self.index.checkpoint(self.bus.id()).await.context("failed to seal")?;
-            if !self.is_sealed(ends).await? {
-                return Ok(());
-            }
+        let status = self.bus.status().await;
+        let lags: Vec<&GroupLag> = status
+            .lags
+            .iter()
+            .filter(|lag| lag.topic == Topic::Records && lag.group == Group::Index)
+            .collect();
+        anyhow::ensure!(!lags.is_empty(), "the bus does not say where it ends");
+        let ends = awaited
+            .entry(purge.id.clone())
+            .or_insert_with(|| lags.iter().map(|lag| (lag.partition, lag.end)).collect());
+        let has_passed = |(partition, end): &(u32, u64)| {
+            lags.iter().any(|lag| lag.partition == *partition && lag.committed >= *end)
+        };
+        if !ends.iter().all(has_passed) {
+            self.index.seal_soon();
+            return Ok(());
         }
         let holds = self.db.holds_in_force().await.context("failed to read the holds")?;
         let held = self.index.purge(purge, &holds).await.context("failed to purge")?;
@@ -133,17 +133,6 @@ impl Keeper {
         self.db.finish_purge(&purge.id, held, Timestamp::now()).await?;
         tracing::info!(purge = purge.id, commune = %purge.commune, events = done, held, "purged");
         Ok(())
-    }
-
-    /// Whether all before these ends is in splits.
-    async fn is_sealed(&self, ends: &[(u32, u64)]) -> anyhow::Result<bool> {
-        for (partition, end) in ends {
-            let next = self.db.cursor(CursorName::Index, self.bus.id(), *partition).await?;
-            if next.unwrap_or(0) < *end {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     async fn write(

@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::{future::Future, sync::Arc, task::Poll};
+use std::sync::Arc;
 
 use event::Event;
 use store::index::{Index, IndexConfig};
-use support::{BUS, Place, add, all, cursor, event, hunter};
+use support::{BUS, Place, add, all, cursor, cut_short, event, hunter, live};
 
 const EVENTS: u64 = 60;
 
@@ -62,31 +62,6 @@ fn assert_no_orphans(place: &Place, splits: usize) {
         }
     }
     assert_eq!(files.len(), splits, "{files:?}");
-}
-
-/// Drops `future` after it went `polls` times from one wait to the next: `None` where it had not
-/// finished by then.
-async fn cut_short<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
-    let mut future = Box::pin(future);
-    let mut left = polls;
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
-/// Runs `life` as one process would live: when it is over, nothing of it goes on.
-fn live<T>(life: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(life)
 }
 
 /// Dies after `polls` polls of a checkpoint; says whether it had finished.

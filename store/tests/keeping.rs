@@ -12,7 +12,7 @@ use store::{
     db::{NewHold, NewPurge},
     index::{Dropped, Index, Keep},
 };
-use support::{BUS, Place, START, add, all, commune, event_by, hunter};
+use support::{BUS, Place, START, add, all, commune, cut_short, event_by, hunter, live};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -214,6 +214,76 @@ async fn a_stretch_that_is_over_becomes_one_split() {
     assert_eq!(index.expire(&keep(30), day(36)).await.unwrap(), []);
     let dropped = index.expire(&keep(30), day(37)).await.unwrap();
     assert_eq!(dropped.iter().map(|d| d.events).collect::<Vec<_>>(), [8]);
+}
+
+/// What may be cut short.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Purge,
+    Expire,
+    Merge,
+}
+
+/// Does `work` on three splits of a commune, until it is done or after `polls` polls; whether it was.
+async fn work(place: &Place, work: Work, polls: usize) -> bool {
+    let (index, db) = (place.index().await, place.db().await);
+    let feeds = vec![(commune("dijon"), Owner::Feed("dijon-pare-feu".parse().unwrap()), 5)];
+    let keep = Keep { own: feeds, ..keep(365) };
+    match work {
+        Work::Purge => {
+            let purge = db.pending_purges().await.unwrap().remove(0);
+            cut_short(index.purge(&purge, &[]), polls).await.map(|held| held.unwrap()).is_some()
+        }
+        Work::Expire => {
+            cut_short(index.expire(&keep, day(9)), polls).await.map(|gone| gone.unwrap()).is_some()
+        }
+        Work::Merge => {
+            let merged = cut_short(index.merge_small(day(14)), polls).await;
+            merged.map(|merges| merges.unwrap()).is_some()
+        }
+    }
+}
+
+/// Wherever the process dies, what stays is there once, what goes goes once, and no object is left
+/// that the catalog does not know.
+#[test]
+fn each_work_may_die_at_every_step() {
+    for what in [Work::Purge, Work::Expire, Work::Merge] {
+        for polls in 0.. {
+            let place = Place::new();
+            live(async {
+                let (index, db) = (place.index().await, place.db().await);
+                fill(&index, &["dijon"], &[0, 1, 2]).await;
+                let asked = NewPurge {
+                    commune: commune("dijon"),
+                    query: "jacquemart.feed:dijon-pare-feu".to_owned(),
+                    from: None,
+                    to: None,
+                    reason: "Effacement".to_owned(),
+                };
+                db.ask_purge(&place.scope, asked, "dpo", day(9)).await.unwrap();
+            });
+            let finished = live(work(&place, what, polls));
+            live(async { assert!(work(&place, what, usize::MAX).await) });
+            live(async {
+                let (index, db) = (place.index().await, place.db().await);
+                let cut = format!("{what:?} cut after {polls} polls");
+                let left = if matches!(what, Work::Merge) { 6 } else { 3 };
+                assert_eq!(count(&index, &place.scope, "").await, left, "{cut}");
+                assert_eq!(count(&index, &place.scope, "jacquemart.feed:dijon-pc").await, 3);
+                let purge = db.pending_purges().await.unwrap().remove(0);
+                let counted = if matches!(what, Work::Purge) { (3, 3) } else { (0, 0) };
+                assert_eq!((purge.events, purge.splits), counted, "{cut}");
+                let splits = db.all_splits().await.unwrap();
+                assert_eq!(objects(&place).await, splits.len(), "{cut}");
+                assert_eq!(db.condemned_splits().await.unwrap(), [], "{cut}");
+            });
+            if finished {
+                assert!(polls > 3, "{what:?} was never cut: {polls}");
+                break;
+            }
+        }
+    }
 }
 
 async fn add_feed(db: &dyn store::db::Database, of: &str, id: &str) {

@@ -46,7 +46,10 @@ pub(crate) fn free_port() -> u16 {
 /// Where `TEST_KAFKA` names brokers, the same tests run on Kafka: the `bus` key, and a `[kafka]`
 /// section with topics that no other centre has. The binary must have the feature `kafka`.
 fn bus(dir: &tempfile::TempDir) -> (String, String) {
-    let Ok(brokers) = std::env::var("TEST_KAFKA") else { return Default::default() };
+    let brokers = std::env::var("TEST_KAFKA").unwrap_or_default();
+    if brokers.is_empty() {
+        return Default::default();
+    }
     let name = dir.path().file_name().unwrap().to_string_lossy();
     let prefix = name.trim_start_matches('.');
     (

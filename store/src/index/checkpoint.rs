@@ -22,6 +22,12 @@ impl Index {
                 Instant::now().duration_since(since) >= self.config.checkpoint_age_max
             })
             || !state.frozen.is_empty()
+            || state.is_wanted
+    }
+
+    /// Makes a checkpoint due, so that whoever reads the bus seals what was added until then.
+    pub fn seal_soon(&self) {
+        self.state().is_wanted = true;
     }
 
     /// Seals everything that was added: one split for each commune and partition, durable in
@@ -39,6 +45,7 @@ impl Index {
         {
             let _adding = self.adding.lock().await;
             let mut state = self.state();
+            state.is_wanted = false;
             state.freeze();
             self.show(&mut state);
         }

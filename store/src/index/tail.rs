@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(crate) since: Option<Instant>,
     pub(crate) events: u64,
     pub(crate) raw_bytes: u64,
+    /// Whether somebody waits for a checkpoint.
+    pub(crate) is_wanted: bool,
     /// Whether something was added that the view does not show.
     pub(crate) dirty: bool,
 }

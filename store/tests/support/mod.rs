@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it needs is not there")]
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use event::{
@@ -159,4 +159,29 @@ pub async fn add(index: &Index, first: u64, events: Vec<Arc<Event>>) {
 
 pub async fn cursor(db: &dyn Database) -> u64 {
     db.cursor(CursorName::Index, BUS, 0).await.unwrap().unwrap_or(0)
+}
+
+/// Drops `future` after it went `polls` times from one wait to the next: `None` where it had not
+/// finished by then.
+pub async fn cut_short<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// Runs `life` as one process would live: when it is over, nothing of it goes on.
+pub fn live<T>(life: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(life)
 }
