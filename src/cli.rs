@@ -148,7 +148,7 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Put a backup into an empty data folder
     Restore(Restore),
-    /// Check that what is kept of events is whole
+    /// Check that what is kept of events is whole, and put back what is not
     #[command(subcommand)]
     Store(Store),
     /// Look at the configuration

@@ -100,17 +100,19 @@ pub(crate) async fn ask_purge(app: App, mut ask: Ask) -> Result<Response, Proble
         limit: 1,
     };
     let found = app.hunt.hunt(&ask.scope().narrowed(&purge.commune), request).await;
-    let found = found.map_err(|error| match error {
-        HuntError::Query { column, reason } => {
-            Problem::content("#/query", format!("query, column {column}: {reason}"))
-                .with("column", column)
+    let (matches, warnings) = match found {
+        Ok(found) => (Some(found.total), found.warnings),
+        Err(error @ HuntError::TooLong(_)) => (None, vec![format!("not counted: {error}")]),
+        Err(HuntError::Query { column, reason }) => {
+            return Err(Problem::content("#/query", format!("query, column {column}: {reason}"))
+                .with("column", column));
         }
-        error => Problem::of_hunt(error),
-    })?;
+        Err(error) => return Err(Problem::of_hunt(error)),
+    };
     let by = ask.caller().name.clone();
     let asked = app.db.ask_purge(ask.scope(), purge, &by, Timestamp::now()).await.map_err(named)?;
     let location = format!("/api/v1/purges/{}", asked.id);
-    let answer = Asked { purge: asked, matches: found.total, warnings: found.warnings };
+    let answer = Asked { purge: asked, matches, warnings };
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(answer)).into_response())
 }
 
@@ -119,8 +121,8 @@ pub(crate) async fn ask_purge(app: App, mut ask: Ask) -> Result<Response, Proble
 struct Asked {
     #[serde(flatten)]
     purge: Purge,
-    /// Events that match now, those under a hold included.
-    matches: u64,
+    /// Events that match now, those under a hold included; `null` where counting took too long.
+    matches: Option<u64>,
     /// As a hunt for them says.
     warnings: Vec<String>,
 }

@@ -20,8 +20,8 @@ use crate::metrics::Metrics;
 const EVERY: Duration = Duration::from_secs(2);
 /// Between two looks for what is too old, which is days old at least.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
-/// After one that failed.
-const EXPIRE_AGAIN: Duration = Duration::from_secs(60);
+/// After one of either that failed.
+const AGAIN: Duration = Duration::from_secs(60);
 /// Who drops and purges, in the audit trail.
 const BY: &str = "jacquemart";
 
@@ -38,8 +38,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Drops and purges until `stop`. What fails leaves everything as it was and is tried again.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        // By purge, where the bus ended when it was first seen.
-        let mut awaited = HashMap::new();
+        let mut awaited = Awaited::new();
         let mut expire_at = Instant::now();
         loop {
             if let Err(error) = self.purge_all(&mut awaited).await {
@@ -52,7 +51,7 @@ impl Keeper {
                     Err(error) => {
                         self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
                         tracing::error!(error = format!("{error:#}"), "failed to drop what is old");
-                        EXPIRE_AGAIN
+                        AGAIN
                     }
                 };
                 expire_at = Instant::now() + pause;
@@ -86,6 +85,10 @@ impl Keeper {
         let pending = self.db.pending_purges().await.context("failed to read the purges")?;
         awaited.retain(|id, _| pending.iter().any(|purge| purge.id == *id));
         for purge in pending {
+            let waiting = awaited.get(&purge.id);
+            if waiting.is_some_and(|waiting| Instant::now() < waiting.not_before) {
+                continue;
+            }
             if let Err(error) = self.purge(&purge, awaited).await {
                 self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
                 let reason = format!("{error:#}");
@@ -94,6 +97,9 @@ impl Keeper {
                     error = reason,
                     "a purge goes on no further for now"
                 );
+                if let Some(waiting) = awaited.get_mut(&purge.id) {
+                    waiting.not_before = Instant::now() + AGAIN;
+                }
                 if purge.trouble.as_ref() != Some(&reason) {
                     self.db.trouble_purge(&purge.id, &reason).await?;
                 }
@@ -111,9 +117,10 @@ impl Keeper {
             .filter(|lag| lag.topic == Topic::Records && lag.group == Group::Index)
             .collect();
         anyhow::ensure!(!lags.is_empty(), "the bus does not say where it ends");
-        let ends = awaited
-            .entry(purge.id.clone())
-            .or_insert_with(|| lags.iter().map(|lag| (lag.partition, lag.end)).collect());
+        let Waiting { ends, .. } = awaited.entry(purge.id.clone()).or_insert_with(|| Waiting {
+            ends: lags.iter().map(|lag| (lag.partition, lag.end)).collect(),
+            not_before: Instant::now(),
+        });
         let has_passed = |(partition, end): &(u32, u64)| {
             lags.iter().any(|lag| lag.partition == *partition && lag.committed >= *end)
         };
@@ -154,5 +161,12 @@ impl Keeper {
     }
 }
 
-/// By purge, where the bus's partitions ended.
-type Awaited = HashMap<String, Vec<(u32, u64)>>;
+/// By purge, what it waits for.
+type Awaited = HashMap<String, Waiting>;
+
+struct Waiting {
+    /// By partition, where the bus ended when it was first seen.
+    ends: Vec<(u32, u64)>,
+    /// When it is tried again.
+    not_before: Instant,
+}

@@ -26,6 +26,7 @@ enum Query {
     Words(&'static str, String),
     Whole(&'static str, String),
     Pattern(&'static str, String),
+    Regex(&'static str, String),
     Below(&'static str, i64),
     Net(String),
     Exists(&'static str),
@@ -106,6 +107,7 @@ impl Query {
                 format!("{field}:\"{}\"", escape(text))
             }
             Self::Pattern(field, pattern) => format!("{field}:{pattern}"),
+            Self::Regex(field, regex) => format!("{field} =~ \"{}\"", regex.replace('"', "\\\"")),
             Self::Below(field, number) => format!("{field}:<{number}"),
             Self::Net(net) => format!("source.ip:{net}"),
             Self::Exists(field) => format!("{field}:*"),
@@ -128,6 +130,11 @@ impl Query {
             Self::Pattern(field, pattern) => values(event, field).iter().any(|value| {
                 fits(&fold(value), pattern) || TEXTS.contains(field) && word_fits(value, pattern)
             }),
+            Self::Regex(field, regex) => {
+                let regex = format!("(?i){regex}");
+                let regex = Regex::new(&regex).unwrap();
+                values(event, field).iter().any(|value| regex.is_match(&fold(value)))
+            }
             Self::Below(field, number) => values(event, field)
                 .iter()
                 .any(|value| value.parse::<i64>().is_ok_and(|value| value < *number)),
@@ -195,6 +202,29 @@ fn patterns() -> impl Strategy<Value = String> {
     .prop_filter("a pattern", |p| p.contains(['*', '?']) && p.chars().any(|c| c != '*'))
 }
 
+fn regexes() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "mimi",
+        "KATZ",
+        ".",
+        ".*",
+        "^",
+        "$",
+        "[a-m]+",
+        "\\d",
+        "é",
+        "pc-",
+        "(who|temp)",
+        "\\\\",
+        "\"",
+        "e{1,2}",
+        "\\b",
+        "x?",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces), 1..5)
+        .prop_map(|pieces| pieces.concat())
+}
+
 fn queries() -> impl Strategy<Value = Query> {
     let texts = proptest::sample::select(TEXTS);
     let keywords = proptest::sample::select(KEYWORDS);
@@ -204,6 +234,7 @@ fn queries() -> impl Strategy<Value = Query> {
         (keywords, prop_oneof![phrases(), Just("pc-1".to_owned()), Just("".to_owned())])
             .prop_map(|(field, text)| Query::Whole(field, text)),
         (any.clone(), patterns()).prop_map(|(field, pattern)| Query::Pattern(field, pattern)),
+        (any.clone(), regexes()).prop_map(|(field, regex)| Query::Regex(field, regex)),
         (any.clone(), -5i64..60).prop_map(|(field, number)| Query::Below(field, number)),
         (0u8..=32).prop_map(|bits| Query::Net(format!("10.0.0.0/{bits}"))),
         any.prop_map(Query::Exists),
@@ -324,6 +355,7 @@ fn any_text_is_answered_or_refused() {
             ">", "<", ">=", " ", "host.name", "host.name:", "source.ip:", "10.0.0.0/8", "@timestamp:",
             "2026-01-01", "process.pid:", "message:", "event.id:", "event.original:", "-1", "1e400",
             "nan", "mimi", "é", "ﬀ", "İ", "\u{0}", "winlog.event_data.X:", "99999999999999999999999",
+            "=~", "message =~ \"", ".*", "[a-z]{1000}{1000}", "(?", "\\p{L}", "host.name =~ \".*\"",
             "::1", "event.ingested", "organization.id:dijon",
         ]).prop_map(str::to_owned),
         1 => ".{0,4}",

@@ -25,7 +25,12 @@ pub(crate) struct FieldName {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Test {
     Value(Value),
-    Range { low: Option<Edge>, high: Option<Edge> },
+    Range {
+        low: Option<Edge>,
+        high: Option<Edge>,
+    },
+    /// A regular expression.
+    Regex(String),
 }
 
 /// A value: literal text and wildcards.

@@ -117,6 +117,11 @@ impl<'a> Evaluator<'a> {
                     self.long_candidates(*field, glob, within)?.and(within).without(&found);
                 self.verify(leaf, &candidates, &mut found)?;
             }
+            Leaf::Matches { field, regex } => {
+                self.values(*field, "", |value| regex.matches(value), &mut found)?;
+                let candidates = self.long_values(*field)?.and(within).without(&found);
+                self.verify(leaf, &candidates, &mut found)?;
+            }
             Leaf::Exists { field: fields::EVENT_ORIGINAL } => return Ok(within.clone()),
             Leaf::Exists { field } => {
                 self.values(*field, "", |_| true, &mut found)?;
@@ -440,6 +445,7 @@ fn cost(plan: &Plan) -> u32 {
         Plan::Leaf(Leaf::Time { .. } | Leaf::Id(_)) => 6,
         Plan::Leaf(Leaf::Exists { .. } | Leaf::Within { .. }) => 20,
         Plan::Leaf(Leaf::Fits { .. }) => 50,
+        Plan::Leaf(Leaf::Matches { .. }) => 100,
         Plan::Leaf(Leaf::FitsAnywhere { .. }) => 500,
         Plan::Not(plan) => cost(plan) + 1,
         Plan::And(all) => all.iter().map(cost).min().unwrap_or(0) + 1,

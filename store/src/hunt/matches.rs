@@ -42,6 +42,9 @@ impl Matcher {
                         && glob.is_word()
                         && self.any_text(event, *field, |m, text| m.word_fits(text, glob))
             }
+            Leaf::Matches { field, regex } => {
+                self.any_value(event, *field, |_, value| regex.matches(value))
+            }
             Leaf::Exists { field: fields::EVENT_ORIGINAL } => true,
             Leaf::Exists { field } => self.any_value(event, *field, |_, _| true),
             Leaf::Within { field, bounds } => {

@@ -21,6 +21,7 @@ mod hunter;
 mod matches;
 mod page;
 mod parse;
+mod pattern;
 mod plan;
 mod range;
 mod search;

@@ -222,6 +222,7 @@ impl Parser {
                     len += 1;
                 }
                 ':' | '<' | '>' | '"' | '(' | ')' => break,
+                '=' if self.peek_at(len + 1) == Some('~') => break,
                 c if c.is_whitespace() => break,
                 c => name.push(c),
             }
@@ -240,7 +241,12 @@ impl Parser {
         while self.peek_at(gap).is_some_and(char::is_whitespace) {
             gap += 1;
         }
-        matches!(self.peek_at(gap), Some('<' | '>')).then_some((name, len))
+        let compares = match self.peek_at(gap) {
+            Some('<' | '>') => true,
+            Some('=') => self.peek_at(gap + 1) == Some('~'),
+            _ => false,
+        };
+        compares.then_some((name, len))
     }
 
     /// One condition on `field`, or on the whole event where there is none.
@@ -253,10 +259,44 @@ impl Parser {
         let test = match self.peek() {
             Some('[' | '{') if field.is_some() => self.range()?,
             Some('<' | '>') if field.is_some() => self.comparison()?,
+            Some('=') if field.is_some() && self.peek_at(1) == Some('~') => self.regex()?,
             _ => Test::Value(self.value()?),
         };
         self.skip_spaces();
         Ok(Ast::Test { field, test, column })
+    }
+
+    /// `=~ "…"`: a quote in it is written `\"`, everything else is the expression's own.
+    fn regex(&mut self) -> Result<Test, HuntError> {
+        self.at += 2;
+        self.skip_spaces();
+        let opened = self.column();
+        if self.peek() != Some('"') {
+            return Err(self.error("a regular expression is written in quotes: field =~ \"…\""));
+        }
+        self.at += 1;
+        let mut text = String::new();
+        loop {
+            match self.peek() {
+                None => return Err(at(opened, "these quotes are never closed")),
+                Some('"') => break,
+                Some('\\') if self.peek_at(1) == Some('"') => {
+                    text.push('"');
+                    self.at += 2;
+                }
+                Some('\\') => {
+                    text.push('\\');
+                    text.extend(self.peek_at(1));
+                    self.at += 2;
+                }
+                Some(c) => {
+                    text.push(c);
+                    self.at += 1;
+                }
+            }
+        }
+        self.at += 1;
+        Ok(Test::Regex(text))
     }
 
     fn comparison(&mut self) -> Result<Test, HuntError> {
@@ -469,6 +509,11 @@ mod tests {
             parse("pid:[1 TO *}").unwrap(),
             Ast::Test { test: Test::Range { high: None, .. }, .. }
         ));
+        for query in [r#"a=~"x\d \"y""#, r#"a =~ "x\d \"y""#, r#"a  =~"x\d \"y""#] {
+            let Ast::Test { field, test, .. } = parse(query).unwrap() else { panic!("{query}") };
+            assert_eq!(field.unwrap().name, "a", "{query}");
+            assert_eq!(test, Test::Regex(r#"x\d "y"#.to_owned()), "{query}");
+        }
         assert_eq!(parse("  ").unwrap(), Ast::All);
     }
 
@@ -482,6 +527,8 @@ mod tests {
             ("and b", 1),
             ("a or", 5),
             ("a:[1 2]", 6),
+            ("a =~ x", 6),
+            ("a =~ \"x", 6),
         ] {
             match parse(query) {
                 Err(HuntError::Query { column, .. }) => assert_eq!(column, wanted, "{query}"),

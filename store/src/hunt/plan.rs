@@ -11,6 +11,7 @@ use super::{
     HuntError,
     ast::{Ast, Edge, FieldName, Test, Value},
     glob::Glob,
+    pattern::Pattern,
     range::{Bounds, Net, time_bounds},
 };
 use crate::index::{
@@ -44,6 +45,8 @@ pub(crate) enum Leaf {
     Words { field: FieldId, words: Vec<String> },
     /// A value of the field, folded, fits; or one word of it, where the field is text.
     Fits { field: FieldId, glob: Glob },
+    /// A value of the field, folded, has a part that the expression matches.
+    Matches { field: FieldId, regex: Pattern },
     /// The field has a value.
     Exists { field: FieldId },
     /// A value of the field lies within.
@@ -200,8 +203,17 @@ impl Planner {
     }
 
     fn anywhere(&mut self, test: &Test, column: usize) -> Result<Plan, HuntError> {
-        let Test::Value(value) = test else {
-            return Err(at(column, "a range needs a field, as in process.pid:[1 TO 9]"));
+        let value = match test {
+            Test::Value(value) => value,
+            Test::Range { .. } => {
+                return Err(at(column, "a range needs a field, as in process.pid:[1 TO 9]"));
+            }
+            Test::Regex(_) => {
+                return Err(at(
+                    column,
+                    "a regular expression needs a field, as in process.command_line =~ \"…\"",
+                ));
+            }
         };
         if value.is_any() {
             return Ok(Plan::All);
@@ -236,6 +248,14 @@ impl Planner {
         }
         let value = match test {
             Test::Range { low, high } => return self.range(field, low, high, column),
+            Test::Regex(_) if field == fields::EVENT_ORIGINAL => {
+                return Err(at(column, "event.original is searched by its words alone"));
+            }
+            Test::Regex(text) => {
+                self.walk(column)?;
+                let regex = Pattern::new(text).map_err(|reason| at(column, reason))?;
+                return Ok(Plan::Leaf(Leaf::Matches { field, regex }));
+            }
             Test::Value(value) => value,
         };
         if value.is_any() {
@@ -304,6 +324,9 @@ fn on_time(field: FieldId, test: &Test, column: usize) -> Result<Plan, HuntError
             (Some(edge.clone()), Some(edge))
         }
         Test::Range { low, high } => (low.clone(), high.clone()),
+        Test::Regex(_) => {
+            return Err(at(column, format!("{} is a time; search a range of it", field.name())));
+        }
     };
     let (from, to) = time_bounds(low.as_ref(), high.as_ref()).map_err(|text| refuse(&text))?;
     if from > to {
@@ -327,5 +350,6 @@ fn on_id(test: &Test, column: usize) -> Result<Plan, HuntError> {
             None => Err(at(column, "event.id is searched as a whole, without wildcards")),
         },
         Test::Range { .. } => Err(at(column, "event.id has no order to search a range in")),
+        Test::Regex(_) => Err(at(column, "event.id is searched as a whole")),
     }
 }
