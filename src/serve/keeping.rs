@@ -7,7 +7,7 @@ use event::Timestamp;
 use ingest::bus::{Bus, Group, GroupLag, Topic};
 use serde_json::json;
 use store::{
-    audit::{Entry, Trail},
+    audit::{Entry, Phase, Trail},
     db::{Database, Purge},
     index::{Dropped, Index, Keep},
 };
@@ -38,28 +38,36 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Drops and purges until `stop`. What fails leaves everything as it was and is tried again.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut awaited = Awaited::new();
-        let mut expire_at = Instant::now();
-        loop {
-            if let Err(error) = self.purge_all(&mut awaited).await {
-                self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
-                tracing::error!(error = format!("{error:#}"), "failed to look for purges");
+        // Rewriting may take long, and may be cut at any moment, as a crash would.
+        let working = async {
+            let mut awaited = Awaited::new();
+            let mut expire_at = Instant::now();
+            loop {
+                self.turn(&mut awaited, &mut expire_at).await;
+                tokio::time::sleep(EVERY).await;
             }
-            if Instant::now() >= expire_at {
-                let pause = match self.expire().await {
-                    Ok(()) => EXPIRE_EVERY,
-                    Err(error) => {
-                        self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
-                        tracing::error!(error = format!("{error:#}"), "failed to drop what is old");
-                        AGAIN
-                    }
-                };
-                expire_at = Instant::now() + pause;
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
-            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            () = working => Ok(()),
+        }
+    }
+
+    async fn turn(&self, awaited: &mut Awaited, expire_at: &mut Instant) {
+        if let Err(error) = self.purge_all(awaited).await {
+            self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
+            tracing::error!(error = format!("{error:#}"), "failed to look for purges");
+        }
+        if Instant::now() >= *expire_at {
+            let pause = match self.expire().await {
+                Ok(()) => EXPIRE_EVERY,
+                Err(error) => {
+                    self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
+                    tracing::error!(error = format!("{error:#}"), "failed to drop what is old");
+                    AGAIN
+                }
+            };
+            *expire_at = Instant::now() + pause;
         }
     }
 
@@ -68,7 +76,15 @@ impl Keeper {
             self.db.all_retentions().await.context("failed to read how long events are kept")?;
         let holds = self.db.holds_in_force().await.context("failed to read the holds")?;
         let keep = Keep { days: self.days, own, holds };
-        for dropped in self.index.expire(&keep, Timestamp::now()).await? {
+        let now = Timestamp::now();
+        // Before anything goes, as a crash might come before what is written after it.
+        for (commune, splits) in self.index.due(&keep, now) {
+            let body = json!({"splits": splits});
+            self.write("retention.drop", Phase::Asked, commune.to_string(), body).await?;
+        }
+        let mut dropped = Vec::new();
+        let outcome = self.index.expire(&keep, now, &mut dropped).await;
+        for dropped in dropped {
             let Dropped { commune, events, splits, time: (from, to), received_max } = dropped;
             self.metrics.removed.with_label_values(&["old"]).inc_by(events);
             tracing::info!(%commune, events, splits, "old events were dropped");
@@ -76,9 +92,9 @@ impl Keeper {
                 "events": events, "splits": splits, "from": from, "to": to,
                 "received_until": received_max,
             });
-            self.write("retention.drop", commune.to_string(), body).await?;
+            self.write("retention.drop", Phase::Done, commune.to_string(), body).await?;
         }
-        Ok(())
+        Ok(outcome?)
     }
 
     async fn purge_all(&self, awaited: &mut Awaited) -> anyhow::Result<()> {
@@ -135,7 +151,7 @@ impl Keeper {
         let counted = pending.iter().find(|pending| pending.id == purge.id);
         let done = counted.map_or(0, |purge| purge.events);
         let body = json!({"purge": purge.id, "events": done, "held": held});
-        self.write("purge.done", purge.commune.to_string(), body).await?;
+        self.write("purge.done", Phase::Done, purge.commune.to_string(), body).await?;
         self.metrics.removed.with_label_values(&["purged"]).inc_by(done);
         self.db.finish_purge(&purge.id, held, Timestamp::now()).await?;
         tracing::info!(purge = purge.id, commune = %purge.commune, events = done, held, "purged");
@@ -145,11 +161,13 @@ impl Keeper {
     async fn write(
         &self,
         action: &str,
+        phase: Phase,
         object: String,
         body: serde_json::Value,
     ) -> anyhow::Result<()> {
         let entry = Entry {
             action: action.to_owned(),
+            phase,
             by: BY.to_owned(),
             from: "local".to_owned(),
             object: Some(object),

@@ -54,6 +54,14 @@ async fn objects(place: &Place) -> usize {
     place.storage().list(None).await.unwrap().len()
 }
 
+async fn expire(index: &Index, keep: &Keep, now: Timestamp) -> Vec<Dropped> {
+    let is_due = !index.due(keep, now).is_empty();
+    let mut dropped = Vec::new();
+    index.expire(keep, now, &mut dropped).await.unwrap();
+    assert!(is_due || dropped.is_empty(), "what was not due went: {dropped:?}");
+    dropped
+}
+
 async fn count(index: &Arc<Index>, scope: &Scope, query: &str) -> usize {
     all(&hunter(index), scope, query).await.len()
 }
@@ -64,10 +72,10 @@ async fn old_splits_are_dropped() {
     let index = place.index().await;
     fill(&index, &["dijon", "talant"], &[0, 10, 20]).await;
     assert_eq!(objects(&place).await, 6);
-    assert_eq!(index.expire(&keep(30), day(30)).await.unwrap(), []);
+    assert_eq!(expire(&index, &keep(30), day(30)).await, []);
     let mut keep = keep(30);
     keep.own = vec![(commune("talant"), Owner::Commune(commune("talant")), 15)];
-    let dropped = index.expire(&keep, day(31)).await.unwrap();
+    let dropped = expire(&index, &keep, day(31)).await;
     let ms = Duration::from_millis;
     let expected = [
         Dropped {
@@ -86,7 +94,7 @@ async fn old_splits_are_dropped() {
         },
     ];
     assert_eq!(dropped, expected);
-    assert_eq!(index.expire(&keep, day(31)).await.unwrap(), []);
+    assert_eq!(expire(&index, &keep, day(31)).await, []);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:dijon-*").await, 4);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:talant-*").await, 2);
     assert_eq!(objects(&place).await, 3);
@@ -102,15 +110,15 @@ async fn a_feed_has_days_of_its_own() {
     fill(&index, &["dijon", "talant"], &[0, 10]).await;
     let mut keep = keep(365);
     keep.own = vec![(commune("dijon"), Owner::Feed("dijon-pare-feu".parse().unwrap()), 5)];
-    let dropped = index.expire(&keep, day(6)).await.unwrap();
+    let dropped = expire(&index, &keep, day(6)).await;
     assert_eq!(dropped.iter().map(|d| (d.events, d.splits)).collect::<Vec<_>>(), [(1, 1)]);
-    assert_eq!(index.expire(&keep, day(6)).await.unwrap(), [], "nothing is left of it");
+    assert_eq!(expire(&index, &keep, day(6)).await, [], "nothing is left of it");
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:dijon-pare-feu").await, 1);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:dijon-pc").await, 2);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:talant-*").await, 4);
     // The days of the commune are longer for one feed than for the rest.
     keep.own = vec![(commune("dijon"), Owner::Feed("dijon-pc".parse().unwrap()), 1_000)];
-    index.expire(&keep, day(500)).await.unwrap();
+    expire(&index, &keep, day(500)).await;
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:*").await, 2);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:dijon-pc").await, 2);
 }
@@ -129,12 +137,13 @@ async fn a_hold_keeps_what_it_covers() {
     };
     let hold = db.place_hold(&place.scope, hold, "eve", day(12)).await.unwrap();
     let mut keep = Keep { holds: vec![hold], ..keep(30) };
-    let dropped = index.expire(&keep, day(99)).await.unwrap();
+    let dropped = expire(&index, &keep, day(99)).await;
     assert_eq!(dropped.iter().map(|d| d.events).collect::<Vec<_>>(), [3, 4]);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:*").await, 1, "the one that is held");
-    assert_eq!(index.expire(&keep, day(99)).await.unwrap(), []);
+    assert_eq!(expire(&index, &keep, day(99)).await, []);
+    assert_eq!(index.due(&keep, day(99)), [], "it was looked into");
     keep.holds.clear();
-    assert_eq!(index.expire(&keep, day(99)).await.unwrap().len(), 1);
+    assert_eq!(expire(&index, &keep, day(99)).await.len(), 1);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:*").await, 0);
     assert_eq!(objects(&place).await, 0);
 }
@@ -211,8 +220,8 @@ async fn a_stretch_that_is_over_becomes_one_split() {
     assert_eq!(index.merge_small(day(21)).await.unwrap(), 1);
     assert_eq!(index.merge_small(day(99)).await.unwrap(), 0);
     assert_eq!(objects(&place).await, 2);
-    assert_eq!(index.expire(&keep(30), day(36)).await.unwrap(), []);
-    let dropped = index.expire(&keep(30), day(37)).await.unwrap();
+    assert_eq!(expire(&index, &keep(30), day(36)).await, []);
+    let dropped = expire(&index, &keep(30), day(37)).await;
     assert_eq!(dropped.iter().map(|d| d.events).collect::<Vec<_>>(), [8]);
 }
 
@@ -235,7 +244,9 @@ async fn work(place: &Place, work: Work, polls: usize) -> bool {
             cut_short(index.purge(&purge, &[]), polls).await.map(|held| held.unwrap()).is_some()
         }
         Work::Expire => {
-            cut_short(index.expire(&keep, day(9)), polls).await.map(|gone| gone.unwrap()).is_some()
+            let mut gone = Vec::new();
+            let expired = cut_short(index.expire(&keep, day(9), &mut gone), polls).await;
+            expired.map(|done| done.unwrap()).is_some()
         }
         Work::Merge => {
             let merged = cut_short(index.merge_small(day(14)), polls).await;

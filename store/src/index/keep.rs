@@ -53,6 +53,17 @@ enum Due {
     Some(String),
 }
 
+impl Due {
+    /// What it is by a query; `None` where it is nothing.
+    fn query(&self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::All => Some(String::new()),
+            Self::Some(query) => Some(query.clone()),
+        }
+    }
+}
+
 impl Keep {
     /// What is due of a split of `commune` whose last event was received at `received`.
     fn due(&self, commune: &CommuneId, received: Timestamp, now: Timestamp) -> Due {
@@ -86,13 +97,36 @@ fn of_feeds(feeds: &[&FeedId]) -> String {
 }
 
 impl Index {
-    /// Drops the events that were received longer ago than `keep` says and that no hold covers.
-    /// A split that cannot be read is passed over where it would have to be; the others go.
-    pub async fn expire(&self, keep: &Keep, now: Timestamp) -> Result<Vec<Dropped>, IndexError> {
+    /// The communes of which something may have to go, with how many splits.
+    pub fn due(&self, keep: &Keep, now: Timestamp) -> Vec<(CommuneId, usize)> {
+        let looked = self.looked();
+        let is_due = |split: &&Arc<Sealed>| {
+            let meta = &split.meta;
+            let due = keep.due(&meta.commune, meta.max_received, now);
+            let known = looked.get(&meta.id);
+            due.query().is_some_and(|query| {
+                known != Some(&looked_for(&query, &touching(split, &keep.holds)))
+            })
+        };
+        let view = self.view();
+        let counted = view
+            .sealed
+            .iter()
+            .map(|(commune, splits)| (commune.clone(), splits.iter().filter(is_due).count()));
+        counted.filter(|(_, splits)| *splits > 0).collect()
+    }
+
+    /// Drops the events that were received longer ago than `keep` says and that no hold covers, and
+    /// adds to `dropped` what went, also where it fails later. A split that cannot be read is passed
+    /// over where it would have to be; the others go.
+    pub async fn expire(
+        &self,
+        keep: &Keep,
+        now: Timestamp,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<(), IndexError> {
         let _merging = self.merging.lock().await;
-        let mut dropped = Vec::new();
         for (commune, splits) in &*self.view().sealed {
-            let mut gone: Option<Dropped> = None;
             for split in splits {
                 let due = keep.due(commune, split.meta.max_received, now);
                 let events = match self.expire_split(split, &due, &keep.holds).await {
@@ -110,22 +144,23 @@ impl Index {
                     Err(error) => return Err(error),
                 };
                 let meta = &split.meta;
-                let gone = gone.get_or_insert_with(|| Dropped {
-                    commune: commune.clone(),
-                    events: 0,
-                    splits: 0,
-                    time: (meta.min_time, meta.max_time),
-                    received_max: meta.max_received,
-                });
+                if dropped.last().is_none_or(|gone| gone.commune != *commune) {
+                    dropped.push(Dropped {
+                        commune: commune.clone(),
+                        events: 0,
+                        splits: 0,
+                        time: (meta.min_time, meta.max_time),
+                        received_max: meta.max_received,
+                    });
+                }
+                let Some(gone) = dropped.last_mut() else { continue };
                 gone.events += events;
                 gone.splits += 1;
                 gone.time = (gone.time.0.min(meta.min_time), gone.time.1.max(meta.max_time));
                 gone.received_max = gone.received_max.max(meta.max_received);
             }
-            dropped.extend(gone);
         }
-        self.sweep().await?;
-        Ok(dropped)
+        self.sweep().await
     }
 
     /// Drops what is due of a split; how many events.
@@ -135,18 +170,13 @@ impl Index {
         due: &Due,
         holds: &[Hold],
     ) -> Result<u64, IndexError> {
-        let query = match due {
-            Due::Nothing => return Ok(0),
-            Due::All => String::new(),
-            Due::Some(query) => query.clone(),
-        };
+        let Some(query) = due.query() else { return Ok(0) };
         let holds = touching(split, holds);
         if *due == Due::All && holds.is_empty() {
             self.replace(&[Arc::clone(split)], None, None).await?;
             return Ok(split.meta.events);
         }
-        let ids: Vec<&str> = holds.iter().map(|hold| &*hold.id).collect();
-        let looked = format!("{query} {}", ids.join(" "));
+        let looked = looked_for(&query, &holds);
         if self.looked().get(&split.meta.id) == Some(&looked) {
             return Ok(0);
         }
@@ -255,6 +285,12 @@ struct Wanted {
 struct Taken {
     events: u64,
     held: u64,
+}
+
+/// What is due of a split but for these holds, as it is remembered where nothing of it is there.
+fn looked_for(query: &str, holds: &[Hold]) -> String {
+    let ids: Vec<&str> = holds.iter().map(|hold| &*hold.id).collect();
+    format!("{query} {}", ids.join(" "))
 }
 
 fn touching(split: &Sealed, holds: &[Hold]) -> Vec<Hold> {
