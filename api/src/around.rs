@@ -66,7 +66,8 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
     .into_response())
 }
 
-fn device(document: &Value) -> Option<(&'static str, &str)> {
+/// What names the device of an event: the field and its value.
+pub(crate) fn device(document: &Value) -> Option<(&'static str, &str)> {
     DEVICE_FIELDS.into_iter().find_map(|field| {
         let value = field.split('.').try_fold(document, |value, part| value.get(part))?;
         // Where there are several it is the first.
@@ -75,8 +76,18 @@ fn device(document: &Value) -> Option<(&'static str, &str)> {
     })
 }
 
+/// The first value at a dotted path, as text; `None` where there is none or it is empty.
+pub(crate) fn text_at(document: &Value, path: &str) -> Option<String> {
+    let value = path.split('.').try_fold(document, |value, part| value.get(part))?;
+    match value.get(0).unwrap_or(value) {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
 /// `text` as a value of the query language.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

@@ -32,6 +32,7 @@ mod params;
 mod policy;
 mod precondition;
 mod problem;
+mod process_tree;
 mod quota;
 mod routes;
 mod rules;

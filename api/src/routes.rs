@@ -19,7 +19,7 @@ use crate::{
     audit, auth, communes, devices, events, feed_stream, feeds, health, incident_change, incidents,
     indicators, keeping, me, metrics, notices, policy,
     problem::Problem,
-    rules, status, stream, tokens,
+    process_tree, rules, status, stream, tokens,
 };
 
 /// Who may ask.
@@ -208,6 +208,9 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/events/{id}/around", Reader, around::list)
             .params(&["window", "cursor", "limit"])
             .audited("event.around"),
+        Route::new(Method::GET, "/api/v1/events/{id}/process-tree", Reader, process_tree::get)
+            .params(&["window"])
+            .audited("event.process_tree"),
         Route::new(Method::GET, "/api/v1/indicators", Reader, indicators::list)
             .params(&["value", "source", "cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/indicators/sources", Reader, indicators::sources),

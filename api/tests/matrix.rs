@@ -117,7 +117,9 @@ fn cases(centre: &Centre) -> Vec<Case> {
         let id = incident(of);
         target(BULK, Some(json!({"ids": [id], "comment": "seen", "labels": [of]})), id)
     });
-    for path in ["/api/v1/events/{id}", "/api/v1/events/{id}/around"] {
+    for path in
+        ["/api/v1/events/{id}", "/api/v1/events/{id}/around", "/api/v1/events/{id}/process-tree"]
+    {
         add(Method::GET, path, &|of| {
             let id = match of {
                 "dijon" => centre.dijon.events[0].id().to_string(),

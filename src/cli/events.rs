@@ -13,6 +13,16 @@ pub(crate) enum Event {
         #[command(flatten)]
         server: Server,
     },
+    /// What started the event's process, and what that started
+    Tree {
+        /// The event's id
+        id: String,
+        /// How long before and after the event processes are looked for, at most 31d
+        #[arg(long, default_value = "24h", value_name = "SPAN")]
+        window: String,
+        #[command(flatten)]
+        server: Server,
+    },
     /// What else happened on the same device, minutes before and after; newest first
     Around {
         /// The event's id
