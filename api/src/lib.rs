@@ -27,6 +27,7 @@ mod me;
 mod metrics;
 mod nearest;
 mod notices;
+mod openapi;
 mod page;
 mod params;
 mod policy;

@@ -17,7 +17,7 @@ use crate::{
     around,
     ask::{Ask, admit},
     audit, auth, communes, devices, events, feed_stream, feeds, health, incident_change, incidents,
-    indicators, keeping, me, metrics, notices, policy,
+    indicators, keeping, me, metrics, notices, openapi, policy,
     problem::Problem,
     process_tree, rules, status, stream, tokens,
 };
@@ -161,6 +161,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::public("/healthz", Nobody, health::alive),
         Route::public("/readyz", Nobody, health::ready),
         Route::public("/metrics", AllCommunes, metrics::show),
+        Route::public("/api/v1/openapi.json", Nobody, openapi::show),
         Route::new(Method::GET, "/api/v1/me", Reader, me::get),
         Route::new(Method::GET, "/api/v1/status", Reader, status::get),
         Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list).params(&[

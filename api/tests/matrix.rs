@@ -59,6 +59,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/healthz",
         "/readyz",
         "/metrics",
+        "/api/v1/openapi.json",
         "/api/v1/me",
         "/api/v1/status",
         "/api/v1/rules",
