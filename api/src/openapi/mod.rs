@@ -22,7 +22,6 @@ use words::{Answer, WORDS, Words, member, parameter};
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| describe(&routes()));
 
 /// The description. It tells nothing of what is kept, so anybody may have it.
-#[expect(clippy::unused_async, reason = "a handler is asynchronous")]
 pub(crate) async fn show(_: App, _: Request) -> Result<Response, Problem> {
     Ok(Json(&*DESCRIPTION).into_response())
 }
