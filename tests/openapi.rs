@@ -1,7 +1,5 @@
 //! The API as it describes itself, asked by schemathesis: generated requests, right and wrong.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
 mod support;
 
 use std::process::Command;
