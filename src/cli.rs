@@ -20,7 +20,7 @@ pub(crate) use audit::Audit;
 pub(crate) use backup::{Backup, Restore};
 pub(crate) use events::Event;
 pub(crate) use feed::{DeviceState, Feed};
-pub(crate) use hunt::Hunt;
+pub(crate) use hunt::{Hunt, Sightings};
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
 pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Decode(Decode),
     /// Search events
     Hunt(Hunt),
+    /// Say where a value was seen: communes, devices, users, incidents
+    Sightings(Sightings),
     /// Show an event, and what else happened on its device
     #[command(subcommand)]
     Event(Event),

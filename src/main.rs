@@ -61,6 +61,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Notify(args) => c::notify::run(&global, args).await,
         Command::Rules(args) => c::rules::run(&global, args).await,
         Command::Format(args) => c::format::run(&global, args),
+        Command::Sightings(args) => c::sightings::run(&global, args).await,
         Command::Backup(args) => c::backup::run(&global, args).await,
         Command::Restore(args) => c::backup::restore(&global, args).await,
         Command::Hold(args) => c::keeping::hold(&global, args).await,

@@ -144,13 +144,13 @@ pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
 /// From when to when. The pages of one hunt share the first one's, which their cursors carry:
 /// `since` would otherwise mean another time on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window {
-    from: Timestamp,
-    to: Timestamp,
+pub(crate) struct Window {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 impl Window {
-    fn asked(params: &Params, now: Timestamp) -> Result<Self, Problem> {
+    pub(crate) fn asked(params: &Params, now: Timestamp) -> Result<Self, Problem> {
         let (from, to) = (params.time("from")?, params.time("to")?);
         let since = params.span("since")?;
         if let (Some(_), Some(_)) = (from, since) {

@@ -37,6 +37,7 @@ mod process_tree;
 mod quota;
 mod routes;
 mod rules;
+mod sightings;
 mod status;
 mod stream;
 mod surround;

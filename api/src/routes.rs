@@ -19,7 +19,7 @@ use crate::{
     audit, auth, communes, devices, events, feed_stream, feeds, health, incident_change, incidents,
     indicators, keeping, me, metrics, notices, openapi, policy,
     problem::Problem,
-    process_tree, rules, status, stream, tokens,
+    process_tree, rules, sightings, status, stream, tokens,
 };
 
 /// Who may ask.
@@ -212,6 +212,9 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/events/{id}/process-tree", Reader, process_tree::get)
             .params(&["window"])
             .audited("event.process_tree"),
+        Route::new(Method::GET, "/api/v1/sightings", Reader, sightings::get)
+            .params(&["value", "from", "to", "since", "commune"])
+            .audited("event.sightings"),
         Route::new(Method::GET, "/api/v1/indicators", Reader, indicators::list)
             .params(&["value", "source", "cursor", "limit"]),
         Route::new(Method::GET, "/api/v1/indicators/sources", Reader, indicators::sources),

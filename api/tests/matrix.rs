@@ -79,6 +79,9 @@ fn cases(centre: &Centre) -> Vec<Case> {
     {
         add(Method::GET, path, &|of| target(format!("{path}?commune={of}"), None, of));
     }
+    add(Method::GET, "/api/v1/sightings", &|of| {
+        target(format!("/api/v1/sightings?value=secret&commune={of}"), None, of)
+    });
     add(Method::GET, "/api/v1/events/statistics", &|of| {
         let asked = format!("commune={of}&field=message,organization.id&interval=auto");
         target(format!("/api/v1/events/statistics?{asked}"), None, of)

@@ -49,3 +49,26 @@ pub(crate) struct Hunt {
     #[command(flatten)]
     pub(crate) server: Server,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+  jacquemart sightings 203.0.113.7 --since 30d
+  jacquemart sightings evil.example --commune dijon")]
+pub(crate) struct Sightings {
+    /// An address, a domain, a hash, a file or account name
+    pub(crate) value: String,
+    /// Only in this commune
+    #[arg(long)]
+    pub(crate) commune: Option<CommuneId>,
+    /// Events at most so long ago, e.g. 24h, 30d
+    #[arg(long, value_name = "AGE", conflicts_with_all = ["from", "to"])]
+    pub(crate) since: Option<String>,
+    /// Events at or after, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Events at or before, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}

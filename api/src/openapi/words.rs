@@ -92,6 +92,12 @@ pub(super) const WORDS: &[Words] = &[
         "What started its process, and what that started",
         &[],
     ),
+    words(
+        "GET /api/v1/sightings",
+        Object(200),
+        "Where a value was seen, by commune, and the incidents that name it",
+        &[],
+    ),
     words("GET /api/v1/indicators", Page, "Indicators of compromise, or who knows a value", &[]),
     words("GET /api/v1/indicators/sources", Page, "Where indicators come from", &[]),
     words("GET /api/v1/rules", Page, "The rules in force, now or at a moment", &[]),
@@ -201,6 +207,9 @@ pub(super) fn parameter(path: &str, name: &str) -> Option<Value> {
         "severity_min" => json!({"type": "string", "enum": LEVELS}),
         "assignee" => {
             json!({"type": "string", "description": "a name; `me`; `nobody` for those without"})
+        }
+        "value" if path == "/api/v1/sightings" => {
+            json!({"type": "string", "minLength": 1, "maxLength": 1_000})
         }
         "label" | "action" | "by" | "object" | "value" => json!({"type": "string"}),
         "source" => json!({"type": "string", "description": "an indicator source's id"}),
