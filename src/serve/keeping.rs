@@ -22,6 +22,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 /// After one of either that failed.
 const AGAIN: Duration = Duration::from_secs(60);
+/// A clock that went ahead by more than this without as much time passing is not believed.
+const JUMP_MAX: Duration = Duration::from_secs(86_400);
 /// Who drops and purges, in the audit trail.
 const BY: &str = "jacquemart";
 
@@ -39,11 +41,12 @@ impl Keeper {
     /// Drops and purges until `stop`. What fails leaves everything as it was and is tried again.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         // Rewriting may take long, and may be cut at any moment, as a crash would.
+        let began = (Instant::now(), Timestamp::now());
         let working = async {
             let mut awaited = Awaited::new();
             let mut expire_at = Instant::now();
             loop {
-                self.turn(&mut awaited, &mut expire_at).await;
+                self.turn(began, &mut awaited, &mut expire_at).await;
                 tokio::time::sleep(EVERY).await;
             }
         };
@@ -53,13 +56,22 @@ impl Keeper {
         }
     }
 
-    async fn turn(&self, awaited: &mut Awaited, expire_at: &mut Instant) {
+    async fn turn(
+        &self,
+        began: (Instant, Timestamp),
+        awaited: &mut Awaited,
+        expire_at: &mut Instant,
+    ) {
         if let Err(error) = self.purge_all(awaited).await {
             self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
             tracing::error!(error = format!("{error:#}"), "failed to look for purges");
         }
         if Instant::now() >= *expire_at {
-            let pause = match self.expire().await {
+            let expired = match believed(began, Instant::now(), Timestamp::now()) {
+                Ok(now) => self.expire(now).await,
+                Err(error) => Err(error),
+            };
+            let pause = match expired {
                 Ok(()) => EXPIRE_EVERY,
                 Err(error) => {
                     self.metrics.worker_errors.with_label_values(&["keeping"]).inc();
@@ -71,12 +83,11 @@ impl Keeper {
         }
     }
 
-    async fn expire(&self) -> anyhow::Result<()> {
+    async fn expire(&self, now: Timestamp) -> anyhow::Result<()> {
         let own =
             self.db.all_retentions().await.context("failed to read how long events are kept")?;
         let holds = self.db.holds_in_force().await.context("failed to read the holds")?;
         let keep = Keep { days: self.days, own, holds };
-        let now = Timestamp::now();
         // Before anything goes, as a crash might come before what is written after it.
         for (commune, splits) in self.index.due(&keep, now) {
             let body = json!({"splits": splits});
@@ -187,4 +198,34 @@ struct Waiting {
     ends: Vec<(u32, u64)>,
     /// When it is tried again.
     not_before: Instant,
+}
+
+/// The time, unless the clock went ahead: what is dropped does not come back.
+fn believed(began: (Instant, Timestamp), at: Instant, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let (ran, shown) = (at.duration_since(began.0), now.since(began.1));
+    anyhow::ensure!(
+        shown <= ran + JUMP_MAX,
+        "the clock says {now}, {} days ahead of the time that passed since the start; nothing is \
+         dropped until the clock is right, or the centre is started again",
+        shown.saturating_sub(ran).as_secs() / 86_400
+    );
+    Ok(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumped_ahead_is_not_believed() {
+        let began = (Instant::now(), Timestamp::from_secs(1_000_000_000));
+        let hours = |n: u64| Duration::from_secs(n * 3_600);
+        let at = began.0 + hours(48);
+        let told = |shown| believed(began, at, began.1.plus(hours(shown))).ok();
+        assert_eq!(told(48), Some(began.1.plus(hours(48))));
+        assert_eq!(told(1), Some(began.1.plus(hours(1))), "back is no harm");
+        assert!(told(71).is_some());
+        assert!(told(73).is_none());
+        assert!(told(24 * 400).is_none());
+    }
 }
