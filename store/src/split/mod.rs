@@ -160,7 +160,7 @@ impl SplitStorage {
     }
 
     /// Removes what interrupted uploads left behind. Only whoever is alone here may do that.
-    pub(crate) fn remove_staged(&self) -> std::io::Result<()> {
+    pub fn remove_staged(&self) -> std::io::Result<()> {
         self.local_root.as_deref().map_or(Ok(()), remove_staged)
     }
 
