@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod commune;
 mod events;
 mod feed;
 mod hunt;
@@ -18,14 +19,13 @@ use ingest::intel::Shape;
 
 pub(crate) use audit::Audit;
 pub(crate) use backup::{Backup, Restore};
+pub(crate) use commune::{Commune, Quota};
 pub(crate) use events::Event;
 pub(crate) use feed::{DeviceState, Feed};
 pub(crate) use hunt::{Hunt, Sightings};
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
 pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
-
-use crate::config::ByteSize;
 
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
 /// indexes what it saw and raises incidents, each commune seeing only its own.
@@ -372,59 +372,6 @@ pub(crate) struct IndicatorImport {
     /// How long dated indicators hold that do not say
     #[arg(long, value_name = "DAYS")]
     pub(crate) valid_days: Option<u32>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Commune {
-    /// Add a commune
-    Add {
-        /// Its slug, e.g. chenove; part of paths, so it never changes
-        id: CommuneId,
-        /// Its name, e.g. Chenôve
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// The communes
-    List {
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Set how much all feeds of a commune may send together, from now on; more is answered with
-    /// 429 until it fits
-    Quota {
-        /// The commune
-        id: CommuneId,
-        #[command(flatten)]
-        quota: Quota,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Set how long the events of a commune are kept
-    Retention {
-        /// The commune
-        id: CommuneId,
-        #[command(flatten)]
-        days: Days,
-        #[command(flatten)]
-        server: Server,
-    },
-}
-
-/// How much may be sent.
-#[derive(Debug, Args)]
-#[group(id = "bounds", required = true, multiple = true)]
-pub(crate) struct Quota {
-    /// Records a second, on average
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) records_per_s: Option<u64>,
-    /// Bytes of raw records a second, on average, e.g. "2 MiB"
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) bytes_per_s: Option<ByteSize>,
-    /// No quota any more
-    #[arg(long, conflicts_with_all = ["records_per_s", "bytes_per_s"])]
-    pub(crate) none: bool,
 }
 
 #[derive(Debug, Subcommand)]

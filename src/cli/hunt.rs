@@ -16,18 +16,8 @@ pub(crate) struct Hunt {
     /// What to look for; nothing is everything
     #[arg(default_value = "")]
     pub(crate) query: String,
-    /// Only in this commune
-    #[arg(long)]
-    pub(crate) commune: Option<CommuneId>,
-    /// Events at most so long ago, e.g. 30m, 24h, 7d
-    #[arg(long, value_name = "AGE", conflicts_with_all = ["from", "to"])]
-    pub(crate) since: Option<String>,
-    /// Events at or after, RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// Events at or before, RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) within: Within,
     /// At most so many events (100 where it is not said); with --top so many values of each field (10)
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -57,10 +47,19 @@ pub(crate) struct Hunt {
 pub(crate) struct Sightings {
     /// An address, a domain, a hash, a file or account name
     pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) within: Within,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Whose events, and of when.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Within {
     /// Only in this commune
     #[arg(long)]
     pub(crate) commune: Option<CommuneId>,
-    /// Events at most so long ago, e.g. 24h, 30d
+    /// Events at most so long ago, e.g. 30m, 24h, 7d
     #[arg(long, value_name = "AGE", conflicts_with_all = ["from", "to"])]
     pub(crate) since: Option<String>,
     /// Events at or after, RFC 3339
@@ -69,6 +68,18 @@ pub(crate) struct Sightings {
     /// Events at or before, RFC 3339
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    #[command(flatten)]
-    pub(crate) server: Server,
+}
+
+impl Within {
+    /// As the API has it.
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
+        let commune = self.commune.as_ref().map(ToString::to_string);
+        let named = [
+            ("commune", commune),
+            ("since", self.since.clone()),
+            ("from", self.from.clone()),
+            ("to", self.to.clone()),
+        ];
+        named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
 }

@@ -38,12 +38,8 @@ pub(crate) enum Hold {
         /// Only those by this feed
         #[arg(long)]
         feed: Option<FeedId>,
-        /// Only those with an @timestamp at or after (RFC 3339, UTC)
-        #[arg(long, value_name = "TIME")]
-        from: Option<String>,
-        /// Only those with an @timestamp at or before
-        #[arg(long, value_name = "TIME")]
-        to: Option<String>,
+        #[command(flatten)]
+        between: Between,
         /// Why; it is kept
         #[arg(long)]
         reason: String,
@@ -86,12 +82,8 @@ pub(crate) enum Purge {
         /// The commune whose events go
         #[arg(long)]
         commune: CommuneId,
-        /// Only those with an @timestamp at or after (RFC 3339, UTC)
-        #[arg(long, value_name = "TIME")]
-        from: Option<String>,
-        /// Only those with an @timestamp at or before
-        #[arg(long, value_name = "TIME")]
-        to: Option<String>,
+        #[command(flatten)]
+        between: Between,
         /// Why; it is kept
         #[arg(long)]
         reason: String,
@@ -101,4 +93,15 @@ pub(crate) enum Purge {
         #[command(flatten)]
         server: Server,
     },
+}
+
+/// The events of a time.
+#[derive(Debug, Args)]
+pub(crate) struct Between {
+    /// Only those with an @timestamp at or after (RFC 3339, UTC)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Only those with an @timestamp at or before
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
 }

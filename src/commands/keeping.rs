@@ -47,9 +47,10 @@ pub(crate) async fn hold(global: &Global, args: Hold) -> Result<Exit, Failure> {
             client.close().await;
             print::list(global.output, &answer, HOLD)?;
         }
-        Hold::Place { commune, feed, from, to, reason, server } => {
+        Hold::Place { commune, feed, between, reason, server } => {
             let body = json!({
-                "commune": commune, "feed": feed, "from": from, "to": to, "reason": reason,
+                "commune": commune, "feed": feed, "from": between.from, "to": between.to,
+                "reason": reason,
             });
             let client = connect(global, &server).await?;
             let placed = client.send(Method::POST, "/api/v1/holds", body).await?;
@@ -81,9 +82,10 @@ pub(crate) async fn purge(global: &Global, args: Purge) -> Result<Exit, Failure>
             client.close().await;
             one(global, answer, PURGE)?;
         }
-        Purge::Ask { query, commune, from, to, reason, wait, server } => {
+        Purge::Ask { query, commune, between, reason, wait, server } => {
             let body = json!({
-                "commune": commune, "query": query, "from": from, "to": to, "reason": reason,
+                "commune": commune, "query": query, "from": between.from, "to": between.to,
+                "reason": reason,
             });
             let client = connect(global, &server).await?;
             let mut purge = client.send(Method::POST, "/api/v1/purges", body).await?;
@@ -91,8 +93,13 @@ pub(crate) async fn purge(global: &Global, args: Purge) -> Result<Exit, Failure>
                 eprintln!("warning: {}", print::safe(warning.as_str().unwrap_or_default()));
             }
             let path = format!("/api/v1/purges/{}", print::text(&purge, "id"));
+            // Only a centre does it, which could not start while this waits.
+            let may_end = !client.is_offline();
+            if !may_end {
+                eprintln!("no centre runs on this folder; the purge is done when one does");
+            }
             let mut told = Value::Null;
-            while wait && purge["done"].is_null() {
+            while wait && may_end && purge["done"].is_null() {
                 if purge["trouble"] != told {
                     told = purge["trouble"].clone();
                     eprintln!("not done yet: {}", print::text(&purge, "trouble"));

@@ -10,13 +10,10 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, args: Sightings) -> Result<Exit, Failure> {
-    let Sightings { value, commune, since, from, to, server } = args;
+    let Sightings { value, within, server } = args;
     let client = connect(global, &server).await?;
     let mut query = vec![("value", value.clone())];
-    query.extend(commune.map(|commune| ("commune", commune.to_string())));
-    query.extend(since.map(|since| ("since", since)));
-    query.extend(from.map(|from| ("from", from)));
-    query.extend(to.map(|to| ("to", to)));
+    query.extend(within.query());
     let seen = client.get("/api/v1/sightings", &query).await?;
     client.close().await;
     match global.output {

@@ -22,6 +22,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 /// After one of either that failed.
 const AGAIN: Duration = Duration::from_secs(60);
+/// What was on its way when a purge was asked for is sealed by then, where all is well.
+const SEALED_MAX: Duration = Duration::from_secs(60);
 /// A clock that went ahead by more than this without as much time passing is not believed.
 const JUMP_MAX: Duration = Duration::from_secs(86_400);
 /// Who drops and purges, in the audit trail.
@@ -105,7 +107,13 @@ impl Keeper {
             });
             self.write("retention.drop", Phase::Done, commune.to_string(), body).await?;
         }
-        Ok(outcome?)
+        let passed_over = outcome?;
+        anyhow::ensure!(
+            passed_over == 0,
+            "old events are left in {passed_over} splits; `jacquemart store verify` names those that \
+             are damaged"
+        );
+        Ok(())
     }
 
     async fn purge_all(&self, awaited: &mut Awaited) -> anyhow::Result<()> {
@@ -144,15 +152,21 @@ impl Keeper {
             .filter(|lag| lag.topic == Topic::Records && lag.group == Group::Index)
             .collect();
         anyhow::ensure!(!lags.is_empty(), "the bus does not say where it ends");
-        let Waiting { ends, .. } = awaited.entry(purge.id.clone()).or_insert_with(|| Waiting {
-            ends: lags.iter().map(|lag| (lag.partition, lag.end)).collect(),
-            not_before: Instant::now(),
-        });
+        let Waiting { ends, since, .. } =
+            awaited.entry(purge.id.clone()).or_insert_with(|| Waiting {
+                ends: lags.iter().map(|lag| (lag.partition, lag.end)).collect(),
+                since: Instant::now(),
+                not_before: Instant::now(),
+            });
         let has_passed = |(partition, end): &(u32, u64)| {
             lags.iter().any(|lag| lag.partition == *partition && lag.committed >= *end)
         };
         if !ends.iter().all(has_passed) {
             self.index.seal_soon();
+            anyhow::ensure!(
+                since.elapsed() < SEALED_MAX,
+                "what was on its way when it was asked for is not sealed yet"
+            );
             return Ok(());
         }
         let holds = self.db.holds_in_force().await.context("failed to read the holds")?;
@@ -196,6 +210,8 @@ type Awaited = HashMap<String, Waiting>;
 struct Waiting {
     /// By partition, where the bus ended when it was first seen.
     ends: Vec<(u32, u64)>,
+    /// When it was first seen.
+    since: Instant,
     /// When it is tried again.
     not_before: Instant,
 }

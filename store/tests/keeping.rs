@@ -57,7 +57,7 @@ async fn objects(place: &Place) -> usize {
 async fn expire(index: &Index, keep: &Keep, now: Timestamp) -> Vec<Dropped> {
     let is_due = !index.due(keep, now).is_empty();
     let mut dropped = Vec::new();
-    index.expire(keep, now, &mut dropped).await.unwrap();
+    assert_eq!(index.expire(keep, now, &mut dropped).await.unwrap(), 0, "passed over");
     assert!(is_due || dropped.is_empty(), "what was not due went: {dropped:?}");
     dropped
 }
@@ -121,6 +121,28 @@ async fn a_feed_has_days_of_its_own() {
     expire(&index, &keep, day(500)).await;
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:*").await, 2);
     assert_eq!(count(&index, &place.scope, "jacquemart.feed:dijon-pc").await, 2);
+}
+
+/// What is damaged is told, goes whole where all of it may, and keeps nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_keeps_no_other_split() {
+    let place = Place::new();
+    let index = place.index().await;
+    fill(&index, &["dijon", "talant"], &[0]).await;
+    drop(index);
+    for file in std::fs::read_dir(place.path().join("splits/dijon")).unwrap() {
+        std::fs::write(file.unwrap().path(), b"damaged").unwrap();
+    }
+    let index = place.index().await;
+    let own = |of: &str, days| {
+        (commune(of), Owner::Feed(format!("{of}-pare-feu").parse().unwrap()), days)
+    };
+    let some = Keep { own: vec![own("dijon", 5), own("talant", 5)], ..keep(365) };
+    let mut dropped = Vec::new();
+    assert_eq!(index.expire(&some, day(9), &mut dropped).await.unwrap(), 1);
+    assert_eq!(dropped.iter().map(|d| d.commune.as_str()).collect::<Vec<_>>(), ["talant"]);
+    assert_eq!(expire(&index, &keep(30), day(40)).await.len(), 2);
+    assert_eq!(objects(&place).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

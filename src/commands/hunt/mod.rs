@@ -25,10 +25,7 @@ pub(crate) async fn run(global: &Global, args: Hunt) -> Result<Exit, Failure> {
         eprintln!("no server runs on this data folder: searching its sealed splits only");
     }
     let mut query = vec![("q", args.query.clone())];
-    query.extend(args.commune.as_ref().map(|commune| ("commune", commune.to_string())));
-    for (key, value) in [("since", &args.since), ("from", &args.from), ("to", &args.to)] {
-        query.extend(value.clone().map(|value| (key, value)));
-    }
+    query.extend(args.within.query());
     let outcome = if args.top.is_some() || args.histogram.is_some() {
         count(global.output, &client, query, &args).await
     } else {

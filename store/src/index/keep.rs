@@ -117,15 +117,16 @@ impl Index {
     }
 
     /// Drops the events that were received longer ago than `keep` says and that no hold covers, and
-    /// adds to `dropped` what went, also where it fails later. A split that cannot be read is passed
-    /// over where it would have to be; the others go.
+    /// adds to `dropped` what went, also where it fails later. A split that cannot be read or rewritten
+    /// is passed over where it would have to be; the others go. How many were.
     pub async fn expire(
         &self,
         keep: &Keep,
         now: Timestamp,
         dropped: &mut Vec<Dropped>,
-    ) -> Result<(), IndexError> {
+    ) -> Result<usize, IndexError> {
         let _merging = self.merging.lock().await;
+        let mut passed_over = 0;
         for (commune, splits) in &*self.view().sealed {
             for split in splits {
                 let due = keep.due(commune, split.meta.max_received, now);
@@ -139,6 +140,7 @@ impl Index {
                         | IndexError::Select(_)),
                     ) => {
                         tracing::error!(split = %split.meta.id, %error, "old events of a split cannot be dropped");
+                        passed_over += 1;
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -160,7 +162,8 @@ impl Index {
                 gone.received_max = gone.received_max.max(meta.max_received);
             }
         }
-        self.sweep().await
+        self.sweep().await?;
+        Ok(passed_over)
     }
 
     /// Drops what is due of a split; how many events.
