@@ -10,6 +10,7 @@ mod incident;
 mod keeping;
 mod notify;
 pub(crate) mod rules;
+mod sla;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ pub(crate) use hunt::{Hunt, Sightings};
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
 pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
+pub(crate) use sla::{Minutes, Sla};
 
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
 /// indexes what it saw and raises incidents, each commune seeing only its own.
@@ -112,6 +114,9 @@ pub(crate) enum Command {
     /// List, show and work incidents
     #[command(subcommand)]
     Incident(Incident),
+    /// See and set how soon incidents are to be dealt with
+    #[command(subcommand)]
+    Sla(Sla),
     /// Import, list and look up indicators of compromise
     #[command(subcommand)]
     Indicator(Indicator),

@@ -53,6 +53,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Hunt(args) => c::hunt::run(&global, args).await,
         Command::Event(args) => c::events::run(&global, args).await,
         Command::Incident(args) => c::incident::run(&global, args).await,
+        Command::Sla(args) => c::sla::run(&global, args).await,
         Command::Indicator(args) => c::indicator::run(&global, args).await,
         Command::Commune(args) => c::commune::run(&global, args).await,
         Command::Feed(args) => c::feed::run(&global, args).await,

@@ -223,3 +223,77 @@ fn a_wrong_webhook_is_refused_before_anything_starts() {
         assert!(said.contains(key), "{said}");
     }
 }
+
+#[test]
+fn clocks_are_told_before_and_when_they_break() {
+    let (receiver, address) = Receiver::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cadre.secret");
+    let mut centre = Centre::new(&format!(
+        "[[notify.webhooks]]\nname = \"cadre\"\nurl = \"http://{address}/hook\"\n\
+         secret_file = {file:?}\nallow_private = true\n\
+         events = [\"clock_warning\", \"clock_broken\"]\n",
+    ));
+    std::fs::write(&file, centre.run(&["notify", "secret"]).stdout).unwrap();
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    let set = ["sla", "set", "--commune", "dijon", "--severity", "critical"];
+    let targets = ["--acknowledge", "off", "--contain", "2h"];
+    let set = centre.json(&[&set[..], &targets[..]].concat());
+    assert_eq!((&set["acknowledge_min"], &set["contain_min"]), (&Value::Null, &json!(120)));
+    assert_eq!(set["resolve_min"], 1_440, "the built-in one");
+    let listed = centre.json(&["sla", "list", "--commune", "dijon"]);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 4);
+    assert_eq!(listed["items"][0]["own"], true);
+    centre.start();
+    assert_eq!(post(&centre, &key, dump_of_lsass("pc-1").to_string()).0, 200);
+    let until = Instant::now() + Duration::from_secs(60);
+    let incident = loop {
+        let listed = centre.json(&["incident", "list", "--sort", "+due"]);
+        if let Some(incident) = listed["items"].get(0) {
+            break incident.clone();
+        }
+        assert!(Instant::now() < until, "no incident came");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let id = incident["id"].as_str().unwrap();
+    let names = |incident: &Value| -> Vec<String> {
+        let clocks = incident["clocks"].as_array().unwrap();
+        clocks.iter().map(|clock| clock["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(incident["severity"], "critical", "{incident}");
+    assert_eq!(names(&incident), ["contain", "resolve"]);
+    assert_eq!(incident["due"], incident["clocks"][0]["due"]);
+
+    // Twenty hours are gone of the day that the law gives for the early warning.
+    let hours_ago = |hours: u64| {
+        let then = event::Timestamp::now().minus(Duration::from_secs(hours * 3_600));
+        then.to_string()
+    };
+    let aware = hours_ago(20);
+    let refused = centre.run(&["incident", "update", id, "--nis2-aware", &aware]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("not set to be under NIS 2"), "{said}");
+    centre.json(&["commune", "nis2", "dijon", "essential"]);
+    assert_eq!(centre.json(&["commune", "list"])["items"][0]["nis2"], "essential");
+    let changed = centre.json(&["incident", "update", id, "--nis2-aware", &aware]);
+    assert_eq!(names(&changed).len(), 5);
+    let messages = receiver.wait(1);
+    let told = &messages[0].1;
+    assert_eq!(told["type"], "incident.clock_warning");
+    assert_eq!(told["data"]["clock"], "nis2_early_warning");
+    assert_eq!(told["data"]["reference"], "DIJON-1");
+    // Known for longer than was thought: it is broken already.
+    centre.json(&["incident", "update", id, "--nis2-aware", &hours_ago(25)]);
+    let messages = receiver.wait(2);
+    assert_eq!(messages[1].1["type"], "incident.clock_broken");
+    let overdue = centre.json(&["incident", "list", "--overdue"]);
+    assert_eq!(overdue["items"][0]["id"].as_str(), Some(id));
+    let shown = String::from_utf8(centre.run(&["incident", "show", id]).stdout).unwrap();
+    let broken = shown.lines().find(|line| line.contains("nis2_early_warning")).unwrap();
+    assert!(broken.contains("BROKEN for 1 h 0"), "{shown}");
+    centre.json(&["incident", "update", id, "--nis2-report", "early_warning", "--contained"]);
+    assert_eq!(centre.json(&["incident", "list", "--overdue"])["items"], json!([]));
+    let shown = String::from_utf8(centre.run(&["incident", "show", id]).stdout).unwrap();
+    assert!(shown.contains("early_warning was sent") && shown.contains("1 h 00 min late"));
+    centre.stop();
+}

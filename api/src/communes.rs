@@ -6,27 +6,47 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use event::{Commune, CommuneId, Timestamp};
-use store::{Scope, db::DbError};
+use serde::Serialize;
+use store::{
+    Scope,
+    db::{DbError, Regime},
+};
 
 use crate::{
     Api, App,
     ask::Ask,
-    keeping, page,
+    clocks, keeping, page,
     params::Params,
     problem::Problem,
-    quota::{self, Bounded as _},
+    quota::{self, Bounded as _, WithQuota},
 };
+
+/// A commune with all that is set for it.
+#[derive(Serialize)]
+struct Settings {
+    #[serde(flatten)]
+    commune: WithQuota<Commune>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nis2: Option<Regime>,
+}
+
+async fn settings(app: &App, ask: &Ask, communes: Vec<Commune>) -> Result<Vec<Settings>, Problem> {
+    let regimes = clocks::regimes(app, ask).await?;
+    let nis2: Vec<_> = communes.iter().map(|commune| regimes.get(&commune.id).copied()).collect();
+    let communes = quota::with_quotas(app, ask.scope(), communes).await?;
+    Ok(communes.into_iter().zip(nis2).map(|(commune, nis2)| Settings { commune, nis2 }).collect())
+}
 
 /// The communes in scope.
 pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
     let communes = app.db.communes(ask.scope()).await.map_err(Problem::of_db)?;
-    Ok(page::whole(quota::with_quotas(&app, ask.scope(), communes).await?))
+    Ok(page::whole(settings(&app, &ask, communes).await?))
 }
 
 /// One commune.
 pub(crate) async fn get(app: App, ask: Ask) -> Result<Response, Problem> {
     let commune = named(&app, &ask).await?;
-    Ok(Json(quota::with_quota(&app, ask.scope(), commune).await?).into_response())
+    Ok(Json(settings(&app, &ask, vec![commune]).await?.pop()).into_response())
 }
 
 /// Sets how much its feeds may send together.
@@ -41,7 +61,7 @@ pub(crate) async fn set_retention(app: App, mut ask: Ask) -> Result<Response, Pr
     keeping::set_days(&app, &mut ask, &commune.owner()).await
 }
 
-async fn named(app: &App, ask: &Ask) -> Result<Commune, Problem> {
+pub(crate) async fn named(app: &App, ask: &Ask) -> Result<Commune, Problem> {
     let id: CommuneId = ask.id("commune")?;
     let found = find(app, ask.scope(), &id).await?;
     found.ok_or_else(|| Problem::not_found("commune", id.as_str()))

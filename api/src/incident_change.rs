@@ -8,7 +8,7 @@ use axum::{
 use event::{Level, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::db::{DbError, IncidentChange, IncidentStatus, Verdict, Visibility};
+use store::db::{DbError, IncidentChange, IncidentStatus, Nis2Report, Verdict, Visibility};
 
 use crate::{
     App,
@@ -20,8 +20,19 @@ use crate::{
 };
 
 /// The members that change one incident.
-pub(crate) const MEMBERS: &[&str] =
-    &["status", "verdict", "assignee", "severity", "reason", "labels", "comment", "visibility"];
+pub(crate) const MEMBERS: &[&str] = &[
+    "status",
+    "verdict",
+    "assignee",
+    "severity",
+    "contained",
+    "nis2_aware",
+    "nis2_report",
+    "reason",
+    "labels",
+    "comment",
+    "visibility",
+];
 
 /// The same and which incidents.
 pub(crate) const BULK_MEMBERS: &[&str] = &[
@@ -30,6 +41,9 @@ pub(crate) const BULK_MEMBERS: &[&str] = &[
     "verdict",
     "assignee",
     "severity",
+    "contained",
+    "nis2_aware",
+    "nis2_report",
     "reason",
     "labels",
     "comment",
@@ -119,6 +133,9 @@ fn read(fields: &mut Fields) -> Result<IncidentChange, Problem> {
         verdict: fields.optional::<Verdict>("verdict")?,
         assignee: fields.settable("assignee")?,
         severity,
+        contained: fields.optional("contained")?,
+        nis2_aware: fields.settable("nis2_aware")?,
+        nis2_report: fields.optional::<Nis2Report>("nis2_report")?,
         reason: fields.optional("reason")?,
         labels: fields.optional("labels")?,
         comment: fields.optional("comment")?,
@@ -130,6 +147,12 @@ fn read(fields: &mut Fields) -> Result<IncidentChange, Problem> {
         return Err(Problem::content(
             "#/reason",
             "reason is missing; another severity demands one",
+        ));
+    }
+    if change.nis2_aware == Some(None) && change.reason.is_none() {
+        return Err(Problem::content(
+            "#/reason",
+            "reason is missing; not reporting an incident after all demands one",
         ));
     }
     Ok(change)

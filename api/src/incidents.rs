@@ -52,6 +52,7 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
         label: params.text("label").map(str::to_owned),
         text: text(params)?,
         updated_since: params.time("updated_since")?,
+        due_before: params.time("due_before")?,
         sort,
         ascending,
         cursor: params.cursor(),

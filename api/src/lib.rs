@@ -11,6 +11,7 @@ mod around;
 mod ask;
 mod audit;
 mod auth;
+mod clocks;
 mod communes;
 mod devices;
 mod events;

@@ -16,8 +16,8 @@ use crate::{
     account::Account,
     around,
     ask::{Ask, admit},
-    audit, auth, communes, devices, events, feed_stream, feeds, health, incident_change, incidents,
-    indicators, keeping, me, metrics, notices, openapi, policy,
+    audit, auth, clocks, communes, devices, events, feed_stream, feeds, health, incident_change,
+    incidents, indicators, keeping, me, metrics, notices, openapi, policy,
     problem::Problem,
     process_tree, rules, sightings, status, stream, tokens,
 };
@@ -173,6 +173,7 @@ pub(crate) fn table() -> Vec<Route> {
             "label",
             "q",
             "updated_since",
+            "due_before",
             "sort",
             "cursor",
             "limit",
@@ -238,6 +239,13 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::PUT, "/api/v1/communes/{id}/retention", Admin, communes::set_retention)
             .body(&["days"])
             .audited("commune.retention"),
+        Route::new(Method::PUT, "/api/v1/communes/{id}/nis2", Admin, clocks::set_regime)
+            .body(&["regime"])
+            .audited("commune.nis2"),
+        Route::new(Method::GET, "/api/v1/sla", Reader, clocks::targets),
+        Route::new(Method::PUT, "/api/v1/sla", Admin, clocks::set_targets)
+            .body(&["commune", "severity", "acknowledge_min", "contain_min", "resolve_min"])
+            .audited("sla.set"),
         Route::new(Method::GET, "/api/v1/communes/{id}/rules", Reader, policy::get).params(&["at"]),
         Route::new(Method::POST, "/api/v1/communes/{id}/rules/choices", Analyst, policy::choose)
             .body(&["select", "state", "level", "reason"])

@@ -71,6 +71,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/indicators/sources",
         "/api/v1/holds",
         "/api/v1/purges",
+        "/api/v1/sla",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
@@ -206,6 +207,14 @@ fn cases(centre: &Centre) -> Vec<Case> {
     });
     add(Method::PUT, "/api/v1/communes/{id}/retention", &|of| {
         target(format!("/api/v1/communes/{of}/retention"), Some(json!({"days": 90})), of)
+    });
+    add(Method::PUT, "/api/v1/communes/{id}/nis2", &|of| {
+        let body = json!({"regime": "essential"});
+        target(format!("/api/v1/communes/{of}/nis2"), Some(body), of)
+    });
+    add(Method::PUT, "/api/v1/sla", &|of| {
+        let body = json!({"commune": of, "severity": "high", "acknowledge_min": 20});
+        target("/api/v1/sla", Some(body), of)
     });
     add(Method::PUT, "/api/v1/feeds/{id}/retention", &|of| {
         let body = json!({"days": 90});
@@ -373,6 +382,7 @@ async fn an_administrator_may_do_all_of_it() {
             (&Method::POST, "/api/v1/communes") => &[201],
             (&Method::POST, "/api/v1/feeds" | "/api/v1/tokens") => &[201],
             (&Method::POST, "/api/v1/holds" | "/api/v1/purges") => &[422],
+            (&Method::PUT, "/api/v1/sla") => &[422],
             _ if case.absent.id == "-" => &[200],
             _ => &[404, 200],
         };

@@ -103,6 +103,16 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
     }
+
+    /// The same day and time of the next month, UTC; its last day where it has no such day.
+    pub fn next_month(self) -> Self {
+        let later = jiff::Timestamp::from_nanosecond(self.0.into())
+            .and_then(|stamp| {
+                stamp.to_zoned(jiff::tz::TimeZone::UTC).checked_add(jiff::Span::new().months(1))
+            })
+            .map(|zoned| zoned.timestamp().as_nanosecond());
+        later.ok().and_then(|nanos| i64::try_from(nanos).ok()).map_or(Self::MAX, Self)
+    }
 }
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;

@@ -33,6 +33,16 @@ pub(crate) enum Commune {
         #[command(flatten)]
         server: Server,
     },
+    /// Say what NIS 2 takes a commune for; its significant incidents then have the clocks of the law
+    Nis2 {
+        /// The commune
+        id: CommuneId,
+        /// An essential or an important entity, or none
+        #[arg(value_parser = ["essential", "important", "none"])]
+        regime: String,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Set how long the events of a commune are kept
     Retention {
         /// The commune

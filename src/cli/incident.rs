@@ -11,6 +11,10 @@ use super::Server;
   jacquemart incident update ID --status in_progress --assign \"Ana Martin\"
   jacquemart incident update ID --severity critical --reason \"contrôleur de domaine\"
   jacquemart incident update ID --status closed --verdict false_positive --comment \"sauvegarde\" --shared
+  jacquemart incident list --overdue --sort +due
+  jacquemart incident update ID --contained
+  jacquemart incident update ID --nis2-aware 2026-11-28T02:10:00Z
+  jacquemart incident update ID --nis2-report early_warning
   jacquemart incident follow
 
 docs/api.md says what each of them means.")]
@@ -84,7 +88,11 @@ pub(crate) struct IncidentList {
     /// Only with this text in title, entities, labels, tags or COMMUNE-NUMBER
     #[arg(long)]
     pub(crate) text: Option<String>,
-    /// updated, created, severity or risk_score, greatest first; smallest first with a + before it
+    /// Only with a clock that broke and still runs
+    #[arg(long)]
+    pub(crate) overdue: bool,
+    /// updated, created, severity, risk_score or due, greatest first; smallest first with a +
+    /// before it
     #[arg(long, value_name = "ORDER")]
     pub(crate) sort: Option<String>,
     /// At most so many
@@ -121,7 +129,22 @@ pub(crate) struct IncidentUpdate {
     /// As severe as is computed again
     #[arg(long, group = "changes", requires = "reason", conflicts_with = "severity")]
     pub(crate) severity_computed: bool,
-    /// Why the severity is another
+    /// It spreads no further
+    #[arg(long, group = "changes")]
+    pub(crate) contained: bool,
+    /// It is not contained after all
+    #[arg(long, group = "changes", conflicts_with = "contained")]
+    pub(crate) not_contained: bool,
+    /// Since when the commune knows that it is to be reported under NIS 2: a time, or now
+    #[arg(long, value_name = "TIME", group = "changes")]
+    pub(crate) nis2_aware: Option<String>,
+    /// It need not be reported after all
+    #[arg(long, group = "changes", requires = "reason", conflicts_with = "nis2_aware")]
+    pub(crate) nis2_withdraw: bool,
+    /// What was sent to the authority: early_warning, notification or final_report
+    #[arg(long, value_name = "REPORT", group = "changes")]
+    pub(crate) nis2_report: Option<String>,
+    /// Why the severity is another, or why it need not be reported
     #[arg(long)]
     pub(crate) reason: Option<String>,
     /// A label; may be repeated. They replace those it has

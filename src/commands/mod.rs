@@ -26,6 +26,7 @@ pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod serve;
 pub(crate) mod sightings;
+pub(crate) mod sla;
 pub(crate) mod store;
 pub(crate) mod token;
 

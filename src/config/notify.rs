@@ -55,7 +55,14 @@ fn high() -> Level {
 }
 
 fn kinds() -> BTreeSet<NoticeKind> {
-    [NoticeKind::Opened, NoticeKind::Severity, NoticeKind::Unacknowledged].into()
+    [
+        NoticeKind::Opened,
+        NoticeKind::Severity,
+        NoticeKind::Unacknowledged,
+        NoticeKind::ClockWarning,
+        NoticeKind::ClockBroken,
+    ]
+    .into()
 }
 
 fn quarter_of_an_hour() -> u64 {

@@ -17,7 +17,7 @@ pub(crate) struct Message {
 impl Message {
     /// Of a notice, as its incident is now.
     pub(crate) fn of(notice: &Notice) -> Self {
-        let body = json!({
+        let mut body = json!({
             "type": format!("incident.{}", notice.kind.as_str()),
             "timestamp": notice.made,
             "data": {
@@ -28,6 +28,10 @@ impl Message {
                 "status": notice.status,
             },
         });
+        if let Some(clock) = notice.clock {
+            body["data"]["clock"] = json!(clock);
+            body["data"]["due"] = json!(notice.clock_due);
+        }
         // A restored database counts anew from before, so the number alone would not do.
         let id = format!("msg_{}_{}", notice.incident, notice.id);
         Self { id, body: body.to_string() }

@@ -79,7 +79,7 @@ impl NotifyWorker {
     }
 
     async fn tell(&self, receiver: &mut Receiver, notice: &Notice) -> NoticeOutcome {
-        if notice.kind == NoticeKind::Unacknowledged && notice.status != IncidentStatus::New {
+        if is_stale(notice) {
             return NoticeOutcome::Dropped;
         }
         // Two small files at most, once a message.
@@ -123,5 +123,14 @@ impl NotifyWorker {
             }
         };
         self.metrics.notices.with_label_values(&[webhook, word]).inc();
+    }
+}
+
+/// Whether what it would tell is no longer so.
+fn is_stale(notice: &Notice) -> bool {
+    match notice.kind {
+        NoticeKind::Unacknowledged => notice.status != IncidentStatus::New,
+        NoticeKind::ClockWarning | NoticeKind::ClockBroken => notice.clock_due.is_none(),
+        _ => false,
     }
 }

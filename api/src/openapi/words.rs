@@ -111,6 +111,14 @@ pub(super) const WORDS: &[Words] = &[
     words("GET /api/v1/communes/{id}", Object(200), "A commune", &[]),
     words("PUT /api/v1/communes/{id}/quota", Object(200), "How much its feeds may send", &[]),
     words("PUT /api/v1/communes/{id}/retention", Object(200), "How long its events are kept", &[]),
+    words("PUT /api/v1/communes/{id}/nis2", Object(200), "What NIS 2 takes it for", &["regime"]),
+    words("GET /api/v1/sla", Page, "How soon incidents are to be dealt with", &[]),
+    words(
+        "PUT /api/v1/sla",
+        Object(200),
+        "How soon those that open from now on are to be dealt with",
+        &["severity"],
+    ),
     words("GET /api/v1/communes/{id}/rules", Object(200), "What it chose about the rules", &[]),
     words(
         "POST /api/v1/communes/{id}/rules/choices",
@@ -206,7 +214,7 @@ pub(super) fn parameter(path: &str, name: &str) -> Option<Value> {
         "verdict" => any_of(&VERDICTS),
         "severity_min" => json!({"type": "string", "enum": LEVELS}),
         "assignee" => {
-            json!({"type": "string", "description": "a name; `me`; `nobody` for those without"})
+            json!({"type": "string", "description": "a name; `me`; `none` for those without"})
         }
         "value" if path == "/api/v1/sightings" => {
             json!({"type": "string", "minLength": 1, "maxLength": 1_000})
@@ -217,13 +225,13 @@ pub(super) fn parameter(path: &str, name: &str) -> Option<Value> {
             json!({"type": "string", "description": "a part of the title, an entity or a rule"})
         }
         "q" => json!({"type": "string", "description": "docs/hunting.md; at most 16 KiB"}),
-        "updated_since" | "from" | "to" | "at" => time(),
+        "updated_since" | "due_before" | "from" | "to" | "at" => time(),
         "since" => span("24h"),
         "window" => span("5m"),
         "sort" => json!({
             "type": "string",
-            "pattern": "^-?(?:updated|created|severity|risk_score)$",
-            "description": "with - the largest first",
+            "pattern": "^[+-]?(?:updated|created|severity|risk_score|due)$",
+            "description": "greatest first; smallest first with a + before it",
         }),
         "cursor" => json!({"type": "string", "description": "next_cursor of the page before"}),
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": 1_000}),
@@ -252,6 +260,22 @@ pub(super) fn member(path: &str, name: &str) -> Option<Value> {
         "status" => json!({"type": "string", "enum": STATUSES}),
         "verdict" => json!({"type": "string", "enum": VERDICTS}),
         "assignee" => text(200),
+        "severity" if path == "/api/v1/sla" => {
+            json!({"type": "string", "enum": &LEVELS[1..]})
+        }
+        "acknowledge_min" | "contain_min" | "resolve_min" => json!({
+            "type": ["integer", "null"], "minimum": 0, "maximum": 527_040,
+            "description": "minutes; 0 is no clock, null what holds without",
+        }),
+        "regime" => json!({"type": ["string", "null"], "enum": ["essential", "important", null]}),
+        "contained" => json!({"type": "boolean"}),
+        "nis2_aware" => json!({
+            "type": ["string", "null"], "format": "date-time",
+            "description": "since when it is known to be one to report; null, with a reason, that it is none",
+        }),
+        "nis2_report" => {
+            json!({"type": "string", "enum": ["early_warning", "notification", "final_report"]})
+        }
         "severity" => json!({
             "type": "string", "enum": LEVELS,
             "description": "null is what its detections say again; another one needs a reason",

@@ -31,7 +31,7 @@ use store::{
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
     db::{
         self, FeedCounts, FeedFailure, Hook, NewException, NewHold, NewPurge, NoticeKind,
-        NoticeOutcome, Position, SeenDevice, SharedDatabase,
+        NoticeOutcome, OwnTargets, Position, Regime, SeenDevice, SetTargets, SharedDatabase,
     },
     hunt::{
         FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
@@ -615,6 +615,13 @@ async fn raise_in(
         reason: format!("{of}'s secret reason"),
     };
     let hold = db.place_hold(scope, hold, "soc", now).await.unwrap();
+    let set = SetTargets {
+        commune: Some(commune(of)),
+        severity: Level::High,
+        own: OwnTargets { acknowledge_min: Some(9), ..OwnTargets::default() },
+    };
+    db.set_targets(set).await.unwrap();
+    db.set_regime(&commune(of), Some(Regime::Essential)).await.unwrap();
     let purge = NewPurge {
         commune: commune(of),
         query: format!("user.name:{of}-secret"),

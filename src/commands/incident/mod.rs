@@ -3,6 +3,7 @@
 mod follow;
 mod show;
 
+use event::Timestamp;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::{
     print::{self, cell},
 };
 
-const COLUMNS: [print::Column; 9] = [
+const COLUMNS: [print::Column; 10] = [
     ("ID", "id"),
     ("COMMUNE", "commune"),
     ("NO", "number"),
@@ -21,6 +22,7 @@ const COLUMNS: [print::Column; 9] = [
     ("STATUS", "status"),
     ("ASSIGNEE", "assignee"),
     ("DETECTIONS", "detections"),
+    ("DUE", "due"),
     ("UPDATED", "updated"),
     ("TITLE", "title"),
 ];
@@ -100,6 +102,9 @@ async fn list(global: &Global, args: IncidentList) -> Result<Exit, Failure> {
     ] {
         query.extend(text.map(|text| (name, text)));
     }
+    if args.overdue {
+        query.push(("due_before", Timestamp::now().to_string()));
+    }
     let answer = client.get("/api/v1/incidents", &query).await?;
     client.close().await;
     print::list(global.output, &answer, &COLUMNS)?;
@@ -115,6 +120,7 @@ async fn update(global: &Global, args: IncidentUpdate) -> Result<Exit, Failure> 
         ("assignee", args.assign),
         ("reason", args.reason),
         ("comment", args.comment),
+        ("nis2_report", args.nis2_report),
     ] {
         if let Some(value) = value {
             set(name, value.into());
@@ -128,6 +134,15 @@ async fn update(global: &Global, args: IncidentUpdate) -> Result<Exit, Failure> 
     }
     if args.severity_computed {
         set("severity", Value::Null);
+    }
+    if args.contained || args.not_contained {
+        set("contained", args.contained.into());
+    }
+    match args.nis2_aware.as_deref() {
+        Some("now") => drop(set("nis2_aware", json!(Timestamp::now()))),
+        Some(time) => drop(set("nis2_aware", time.into())),
+        None if args.nis2_withdraw => drop(set("nis2_aware", Value::Null)),
+        None => {}
     }
     if !args.labels.is_empty() || args.no_labels {
         set("labels", args.labels.into());

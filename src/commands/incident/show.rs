@@ -1,5 +1,8 @@
 //! An incident, printed for people.
 
+use std::time::Duration;
+
+use event::Timestamp;
 use serde_json::Value;
 
 use crate::print::{self, cell};
@@ -23,6 +26,7 @@ pub(super) fn show(answer: &Value) -> std::io::Result<()> {
         ("last event", "last_event"),
         ("opened", "created"),
         ("acknowledged", "acknowledged"),
+        ("contained", "contained"),
         ("resolved", "resolved"),
         ("closed", "closed"),
         ("changed", "updated"),
@@ -37,6 +41,7 @@ pub(super) fn show(answer: &Value) -> std::io::Result<()> {
     for entity in list("/entities") {
         print::outln!("{:<12} {}", cell(&entity, "kind"), cell(&entity, "name"));
     }
+    show_clocks(&list("/clocks"), Timestamp::now())?;
     print::outln!("\nrisk");
     for rule in list("/risk/rules") {
         print::outln!(
@@ -85,12 +90,51 @@ pub(super) fn show(answer: &Value) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What is to be done by when, and what was.
+fn show_clocks(clocks: &[Value], now: Timestamp) -> std::io::Result<()> {
+    if clocks.is_empty() {
+        return Ok(());
+    }
+    print::outln!("\nclocks");
+    for clock in clocks {
+        let time = |key| clock.get(key).and_then(Value::as_str).and_then(Timestamp::parse);
+        let state = match (time("met"), time("due")) {
+            (Some(met), Some(due)) if met > due => {
+                format!("done {met}, {} late", span(met.since(due)))
+            }
+            (Some(met), _) => format!("done {met}"),
+            (None, Some(due)) if due <= now => format!("BROKEN for {}", span(now.since(due))),
+            (None, Some(due)) => format!("{} left", span(due.since(now))),
+            (None, None) => String::new(),
+        };
+        print::outln!("  {:<19} by {}  {state}", cell(clock, "name"), cell(clock, "due"));
+    }
+    Ok(())
+}
+
+/// In the two largest units.
+fn span(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes:02} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
 /// The rest of a timeline's entry in one line.
 fn what_happened(entry: &Value) -> String {
     let (from, to) = (cell(entry, "from"), cell(entry, "to"));
     match entry.get("kind").and_then(Value::as_str).unwrap_or_default() {
         "assignee" if to.is_empty() => format!("{from} works it no more"),
         "severity" => format!("{from} → {to}: {}", cell(entry, "reason")),
+        "contained" => match entry.get("contained") {
+            Some(Value::Bool(false)) => "not after all".to_owned(),
+            _ => "it spreads no further".to_owned(),
+        },
+        "nis2_aware" => format!("to be reported, known since {}", cell(entry, "aware")),
+        "nis2_withdrawn" => format!("need not be reported: {}", cell(entry, "reason")),
+        "nis2_reported" => format!("{} was sent", cell(entry, "report")),
         "merged_into" => format!("into {}", cell(entry, "incident")),
         "absorbed" => {
             format!("{} with {} detections", cell(entry, "incident"), cell(entry, "detections"))

@@ -3,8 +3,8 @@
 use event::{Level, Timestamp};
 
 use super::{
-    Comment, DbError, Incident, IncidentChange, IncidentStatus, SeverityOverride, TimelineEntry,
-    TimelineKind, Verdict, Visibility, grouping,
+    ClockName, Comment, DbError, Incident, IncidentChange, IncidentStatus, Nis2Report,
+    SeverityOverride, TimelineEntry, TimelineKind, Verdict, Visibility, clock, grouping,
 };
 use crate::Scope;
 
@@ -49,10 +49,22 @@ pub(super) fn apply(
     if let Some(assignee) = change.assignee {
         kinds.extend(assign(&mut after, assignee)?);
     }
+    if let Some(contained) = change.contained {
+        kinds.push(contain(&mut after, contained, by)?);
+    }
+    if change.reason.is_some() && change.severity.is_none() && change.nis2_aware != Some(None) {
+        return refuse(
+            "a reason is given for a severity, or for not reporting; give one of them, too",
+        );
+    }
+    if let Some(aware) = change.nis2_aware {
+        kinds.push(significant(&mut after, aware, change.reason.as_deref(), by)?);
+    }
+    if let Some(report) = change.nis2_report {
+        kinds.push(reported(&mut after, report, by)?);
+    }
     if let Some(level) = change.severity {
         kinds.push(rate(&mut after, level, change.reason, by)?);
-    } else if change.reason.is_some() {
-        return refuse("a reason is given for a severity; give the severity, too");
     }
     if let Some(labels) = change.labels {
         kinds.extend(label(&mut after, labels)?);
@@ -66,8 +78,8 @@ pub(super) fn apply(
     }
     if kinds.is_empty() {
         return refuse(
-            "there is nothing to change; give a status, a verdict, an assignee, a severity, labels \
-             or a comment that the incident does not have",
+            "there is nothing to change; give a status, a verdict, an assignee, a severity, labels, \
+             containment, a NIS 2 report or a comment that the incident does not have",
         );
     }
     after.updated = after.updated.max(by.now);
@@ -196,6 +208,63 @@ fn assign(incident: &mut Incident, to: Option<String>) -> Result<Option<Timeline
     }
     let from = std::mem::replace(&mut incident.assignee, to.clone());
     Ok(Some(TimelineKind::Assignee { from, to }))
+}
+
+fn contain(incident: &mut Incident, contained: bool, by: &By<'_>) -> Result<TimelineKind, DbError> {
+    if contained == incident.contained.is_some() {
+        return refuse(match contained {
+            true => "the incident is contained already",
+            false => "nobody said that the incident is contained",
+        });
+    }
+    incident.contained = contained.then_some(by.now.max(incident.created));
+    Ok(TimelineKind::Contained { contained })
+}
+
+fn significant(
+    incident: &mut Incident,
+    aware: Option<Timestamp>,
+    reason: Option<&str>,
+    by: &By<'_>,
+) -> Result<TimelineKind, DbError> {
+    if let Some(aware) = aware {
+        if aware > by.now {
+            return refuse(format!("{aware} is to come; say since when it is known"));
+        }
+        if incident.nis2_aware == Some(aware) {
+            return refuse("that is said already");
+        }
+        incident.nis2_aware = Some(aware);
+        clock::tend(incident, None, false, by.now);
+        return Ok(TimelineKind::Nis2Aware { aware });
+    }
+    let Some(reason) = reason else {
+        return refuse("not reporting an incident after all demands a reason");
+    };
+    check_text("reason", reason, REASON_CHARS_MAX)?;
+    if incident.nis2_aware.take().is_none() {
+        return refuse("nobody said that the incident is to be reported");
+    }
+    Ok(TimelineKind::Nis2Withdrawn { reason: reason.to_owned() })
+}
+
+fn reported(
+    incident: &mut Incident,
+    report: Nis2Report,
+    by: &By<'_>,
+) -> Result<TimelineKind, DbError> {
+    let name = ClockName::ALL.into_iter().find(|name| name.report() == Some(report));
+    let clock = incident.clocks.iter_mut().find(|clock| Some(clock.name) == name);
+    match clock.filter(|_| incident.nis2_aware.is_some()) {
+        None => refuse("the incident is not one to report; say first since when that is known"),
+        Some(clock) if clock.met.is_some() => {
+            refuse(format!("the {} was sent already", report.as_str()))
+        }
+        Some(clock) => {
+            clock.met = Some(by.now);
+            Ok(TimelineKind::Nis2Reported { report })
+        }
+    }
 }
 
 fn rate(

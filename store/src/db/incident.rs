@@ -3,6 +3,8 @@
 use event::{CommuneId, DetectionId, Entity, IncidentId, Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::{Clock, Nis2Report};
+
 /// Grouped detections that analysts work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -51,6 +53,19 @@ pub struct Incident {
     /// When it first left state new.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub acknowledged: Option<Timestamp>,
+    /// When somebody said that it spreads no further.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub contained: Option<Timestamp>,
+    /// When the commune became aware that it is one to report under NIS 2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nis2_aware: Option<Timestamp>,
+    /// How soon it is to be dealt with and reported. Those of before there were clocks have none
+    /// until their severity changes.
+    #[serde(default)]
+    pub clocks: Vec<Clock>,
+    /// When the first of its clocks that run breaks, or broke.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub due: Option<Timestamp>,
     /// When it was resolved, or closed without being resolved before; not while it is open.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub resolved: Option<Timestamp>,
@@ -162,6 +177,8 @@ pub struct IncidentQuery {
     pub text: Option<String>,
     /// Changed at or after.
     pub updated_since: Option<Timestamp>,
+    /// With a clock that runs and breaks, or broke, before.
+    pub due_before: Option<Timestamp>,
     /// What the list is ordered by.
     pub sort: IncidentSort,
     /// Smallest first rather than greatest.
@@ -193,11 +210,14 @@ pub enum IncidentSort {
     Severity,
     /// Its risk score.
     RiskScore,
+    /// When the first of its clocks that run breaks; those without are not in the list.
+    Due,
 }
 
 impl IncidentSort {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Updated, Self::Created, Self::Severity, Self::RiskScore];
+    pub const ALL: [Self; 5] =
+        [Self::Updated, Self::Created, Self::Severity, Self::RiskScore, Self::Due];
 
     /// The word used in URLs and SQL.
     pub const fn as_str(self) -> &'static str {
@@ -206,6 +226,7 @@ impl IncidentSort {
             Self::Created => "created",
             Self::Severity => "severity",
             Self::RiskScore => "risk_score",
+            Self::Due => "due",
         }
     }
 }
@@ -222,7 +243,14 @@ pub struct IncidentChange {
     /// How severe it is, whatever was computed; the inner `None` goes back to what is. Demands a
     /// reason.
     pub severity: Option<Option<Level>>,
-    /// Why its severity is another.
+    /// Whether it spreads no further.
+    pub contained: Option<bool>,
+    /// Since when the commune knows that it is to be reported under NIS 2; the inner `None` says
+    /// that it is not, and demands a reason.
+    pub nis2_aware: Option<Option<Timestamp>>,
+    /// What was sent to the authority.
+    pub nis2_report: Option<Nis2Report>,
+    /// Why its severity is another, or why it need not be reported after all.
     pub reason: Option<String>,
     /// All labels it has from now on.
     pub labels: Option<Vec<String>>,
@@ -318,6 +346,26 @@ pub enum TimelineKind {
         /// Whether it is computed again.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         computed: bool,
+    },
+    /// It spreads no further, or it does after all.
+    Contained {
+        /// Whether.
+        contained: bool,
+    },
+    /// It is to be reported under NIS 2.
+    Nis2Aware {
+        /// Since when that is known.
+        aware: Timestamp,
+    },
+    /// It need not be reported after all.
+    Nis2Withdrawn {
+        /// Why.
+        reason: String,
+    },
+    /// A report of it was sent to the authority.
+    Nis2Reported {
+        /// Which.
+        report: Nis2Report,
     },
     /// It was merged into another, which has its detections now.
     MergedInto {

@@ -21,6 +21,7 @@ use crate::{
 
 mod activity;
 mod change;
+mod clock;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod device;
@@ -40,6 +41,9 @@ pub mod sqlite;
 
 pub use activity::{FeedActivity, FeedCounts, FeedFailure};
 pub use change::LABELS_MAX;
+pub use clock::{
+    Clock, ClockName, Clocks, Nis2Report, OwnTargets, Regime, SetTargets, TARGET_MIN_MAX, Targets,
+};
 pub use device::{
     DEVICE_CHARS_MAX, DeviceState, FeedDevice, INVENTORY_MAX, SeenDevice, device_key, paired,
 };
@@ -120,7 +124,7 @@ pub struct FeedKey {
 /// transaction, durable when it returns; reads see what returned before they began; an object
 /// outside the scope answers exactly as one that does not exist.
 #[async_trait]
-pub trait Database: Keeping + Send + Sync + 'static {
+pub trait Database: Clocks + Keeping + Send + Sync + 'static {
     // Who may come in.
 
     /// The caller whom `token` stands for; `None` where it is unknown or expired at `now`.

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use event::{CommuneId, IncidentId, Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, IncidentStatus};
+use super::{ClockName, Incident, IncidentStatus};
 
 /// What a receiver wants to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,10 @@ pub enum NoticeKind {
     Severity,
     /// Nobody acknowledged it for too long.
     Unacknowledged,
+    /// One of its clocks will break before long.
+    ClockWarning,
+    /// One of its clocks broke.
+    ClockBroken,
     /// It was closed.
     Closed,
     /// It was reopened.
@@ -43,8 +47,15 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All.
-    pub const ALL: [Self; 5] =
-        [Self::Opened, Self::Severity, Self::Unacknowledged, Self::Closed, Self::Reopened];
+    pub const ALL: [Self; 7] = [
+        Self::Opened,
+        Self::Severity,
+        Self::Unacknowledged,
+        Self::ClockWarning,
+        Self::ClockBroken,
+        Self::Closed,
+        Self::Reopened,
+    ];
 
     /// The word used in configuration, JSON and SQL.
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +63,8 @@ impl NoticeKind {
             Self::Opened => "opened",
             Self::Severity => "severity",
             Self::Unacknowledged => "unacknowledged",
+            Self::ClockWarning => "clock_warning",
+            Self::ClockBroken => "clock_broken",
             Self::Closed => "closed",
             Self::Reopened => "reopened",
         }
@@ -102,6 +115,12 @@ pub struct Notice {
     pub number: u64,
     /// What happened.
     pub kind: NoticeKind,
+    /// Of which of its clocks, where it is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockName>,
+    /// When that clock breaks, or broke; none once it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_due: Option<Timestamp>,
     /// How severe the incident is now.
     pub severity: Level,
     /// Where work on it stands now.
@@ -181,4 +200,55 @@ pub(super) fn news(
     }
     kinds.retain(|(kind, _)| hook.kinds.contains(kind));
     Some((kinds, now))
+}
+
+/// When `hook` is to be told of the clocks of `incident` that run, as things stand at `now`: of one
+/// that is broken already no warning is made.
+pub(super) fn alarms(
+    hook: &Hook,
+    incident: &Incident,
+    now: Timestamp,
+) -> Vec<(NoticeKind, ClockName, Timestamp)> {
+    let mut alarms = Vec::new();
+    for clock in incident.clocks.iter().filter(|clock| clock.met.is_none()) {
+        if clock.due > now {
+            alarms.push((NoticeKind::ClockWarning, clock.name, clock.warning()));
+        }
+        alarms.push((NoticeKind::ClockBroken, clock.name, clock.due));
+    }
+    alarms.retain(|(kind, ..)| hook.kinds.contains(kind));
+    alarms
+}
+
+/// What is to be done about an alarm that `hook` has had already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rearm {
+    /// It stands as it is.
+    Keep,
+    /// It comes at another time.
+    Move,
+    /// It was told, and there is cause to tell again.
+    Anew,
+}
+
+/// An alarm as it was made.
+pub(super) struct Alarm {
+    pub(super) state: NoticeState,
+    pub(super) attempts: u32,
+    pub(super) made: Timestamp,
+    pub(super) due: Timestamp,
+}
+
+impl Alarm {
+    /// Whether it is to come at `at` instead, for a clock that runs since `started`.
+    pub(super) fn rearm(&self, started: Timestamp, at: Timestamp, now: Timestamp) -> Rearm {
+        match self.state {
+            // One that is being tried has its time already.
+            NoticeState::Pending if self.attempts > 0 || self.due == at => Rearm::Keep,
+            NoticeState::Pending => Rearm::Move,
+            // Told of a run of the clock that is over, or of an end that was put off.
+            _ if self.made < started || at > now => Rearm::Anew,
+            _ => Rearm::Keep,
+        }
+    }
 }

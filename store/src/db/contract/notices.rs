@@ -18,7 +18,11 @@ fn hook(name: &str) -> Hook {
         name: name.to_owned(),
         communes: None,
         severity_min: Level::Medium,
-        kinds: NoticeKind::ALL.into(),
+        // Those of clocks are told of in `clocks`.
+        kinds: NoticeKind::ALL
+            .into_iter()
+            .filter(|kind| !matches!(kind, NoticeKind::ClockWarning | NoticeKind::ClockBroken))
+            .collect(),
         unacknowledged_after: Duration::from_mins(15),
     }
 }

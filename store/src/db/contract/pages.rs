@@ -139,6 +139,7 @@ pub async fn orders_hold<F: Fixture>() {
                 IncidentSort::Created => incident.created.as_nanos(),
                 IncidentSort::Severity => incident.severity as i64,
                 IncidentSort::RiskScore => incident.risk_score.into(),
+                IncidentSort::Due => incident.due.unwrap().as_nanos(),
             };
             let key = |i: &Incident| (if ascending { key(i) } else { -key(i) }, i.id);
             assert!(seen.is_sorted_by_key(key), "{query:?}");

@@ -95,7 +95,7 @@ pub async fn severities_are_overridden_with_a_reason<F: Fixture>() {
         (IncidentChange { reason: Some("x".to_owned()), ..to(IncidentStatus::Closed) }, "verdict"),
         (
             IncidentChange { reason: Some("x".to_owned()), ..to(IncidentStatus::Acknowledged) },
-            "give the severity",
+            "give one of them",
         ),
     ] {
         let reason = refused(&db, id, change).await;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use event::IncidentId;
+use event::{IncidentId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 pub(super) const COLUMNS: &str = "seq, id, number, commune, title, severity, status, verdict, \
      entities, tags, detections, first_event, last_event, created, updated, version, \
      comments_bytes, severity_detected, severity_override, rules_points, risk_score, assignee, \
-     labels, acknowledged, resolved, closed, merged_into";
+     labels, acknowledged, resolved, closed, merged_into, contained, nis2_aware, clocks, due";
 
 /// An incident and what only its table knows.
 pub(super) struct Stored {
@@ -40,8 +40,8 @@ pub(super) fn insert(
         .prepare_cached(&format!(
             "INSERT INTO incident (id, commune, number, severity, severity_detected, status,
                  detections, first_event, last_event, created, updated, version, title, tags,
-                 entities, rules_points, risk_score, change)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})"
+                 entities, rules_points, risk_score, clocks, due, change)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})"
         ))?
         .insert(params![
             incident.id.as_bytes(),
@@ -61,6 +61,8 @@ pub(super) fn insert(
             to_json(&incident.entities)?,
             rules_points,
             incident.risk_score,
+            to_json(&incident.clocks)?,
+            incident.due.map(Timestamp::as_nanos),
             incident.updated.as_nanos(),
         ])?;
     write_text(db, seq, incident)?;
@@ -79,7 +81,7 @@ pub(super) fn update(
              status = ?, verdict = ?, assignee = ?, labels = ?, detections = ?, first_event = ?,
              last_event = ?, updated = ?, acknowledged = ?, resolved = ?, closed = ?, version = ?,
              title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?, merged_into = ?,
-             change = {NEXT_CHANGE}
+             contained = ?, nis2_aware = ?, clocks = ?, due = ?, change = {NEXT_CHANGE}
          WHERE seq = ?"
     ))?
     .execute(params![
@@ -104,6 +106,10 @@ pub(super) fn update(
         rules_points,
         incident.risk_score,
         incident.merged_into.map(|id| *id.as_bytes()),
+        incident.contained.map(Timestamp::as_nanos),
+        incident.nis2_aware.map(Timestamp::as_nanos),
+        to_json(&incident.clocks)?,
+        incident.due.map(Timestamp::as_nanos),
         incident.updated.as_nanos(),
         seq,
     ])?;
@@ -164,6 +170,10 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored, DbError> {
         resolved: maybe_time(24)?,
         closed: maybe_time(25)?,
         merged_into: row.get::<_, Option<[u8; 16]>>(26)?.map(IncidentId::from_bytes),
+        contained: maybe_time(27)?,
+        nis2_aware: maybe_time(28)?,
+        clocks: from_json("list of clocks", &text(29)?)?,
+        due: maybe_time(30)?,
         version: unsigned(number(15)?)?,
     };
     Ok(Stored {

@@ -11,6 +11,7 @@ use super::{
         grouping::MACHINE,
         page::{After, page_size},
     },
+    clocks,
     incident_rows::{COLUMNS, Stored, stored, update},
     sql::{Filter, from_json, rank, signed, time, to_json, unsigned},
 };
@@ -109,6 +110,8 @@ fn key(incident: &Incident, sort: IncidentSort) -> Timestamp {
         IncidentSort::Created => incident.created,
         IncidentSort::Severity => time(rank(incident.severity)),
         IncidentSort::RiskScore => time(incident.risk_score.into()),
+        // The list holds none without.
+        IncidentSort::Due => incident.due.unwrap_or_default(),
     }
 }
 
@@ -141,6 +144,12 @@ fn matching(scope: &Scope, query: &IncidentQuery, after: Option<After>) -> Filte
     }
     if let Some(since) = query.updated_since {
         filter.and("updated >= ?", since.as_nanos());
+    }
+    if query.sort == IncidentSort::Due || query.due_before.is_some() {
+        filter.and_all("due IS NOT NULL", []);
+    }
+    if let Some(before) = query.due_before {
+        filter.and("due < ?", before.as_nanos());
     }
     if let Some(after) = after {
         let key = after.time.as_nanos();
@@ -230,9 +239,14 @@ pub(super) fn change(
 ) -> Result<Incident, DbError> {
     let Stored { seq, mut incident, comments_bytes, rules_points } = get(db, scope, id)?;
     let was_open = incident.status.is_open();
+    let before = clocks::Before::of(&incident);
+    if matches!(change.nis2_aware, Some(Some(_))) {
+        clocks::require_regime(db, &incident.commune)?;
+    }
     let comment_bytes = change.comment.as_ref().map_or(0, String::len) as u64;
     let entries =
         change::apply(&mut incident, comments_bytes, change, &By { scope, name: by, now })?;
+    clocks::follow(db, &mut incident, before, now)?;
     update(db, seq, &incident, rules_points)?;
     if comment_bytes > 0 {
         db.prepare_cached("UPDATE incident SET comments_bytes = ? WHERE seq = ?")?

@@ -9,6 +9,7 @@ use super::{
         change::{self, By},
         grouping, risk,
     },
+    clocks,
     incident_rows::update,
     incident_rules, incidents,
 };
@@ -24,6 +25,7 @@ pub(super) fn merge(
     let mut source = incidents::get(db, by.scope, from)?;
     let mut target = incidents::get(db, by.scope, into)?;
     let before = source.incident.clone();
+    let clocks = [&source.incident, &target.incident].map(clocks::Before::of);
     let entries = change::merge(&mut source.incident, &target.incident, by)?;
     let rows = params![target.seq, source.seq];
     db.prepare_cached("UPDATE detection SET incident = ? WHERE incident = ?")?.execute(rows)?;
@@ -47,6 +49,8 @@ pub(super) fn merge(
         .iter()
         .fold(0_u32, |sum, rule| sum.saturating_add(risk::points(rule.level)));
     grouping::absorb(&mut target.incident, &before, rules_points, by.now);
+    clocks::follow(db, &mut source.incident, clocks[0], by.now)?;
+    clocks::follow(db, &mut target.incident, clocks[1], by.now)?;
     update(db, source.seq, &source.incident, 0)?;
     update(db, target.seq, &target.incident, rules_points)?;
     for entry in &entries {

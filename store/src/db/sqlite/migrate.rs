@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_feed_counts.sql"),
     include_str!("migrations/0010_batches.sql"),
     include_str!("migrations/0011_keeping.sql"),
+    include_str!("migrations/0012_clocks.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

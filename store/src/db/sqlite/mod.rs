@@ -28,6 +28,7 @@ use crate::{
 
 mod activity;
 mod batches;
+mod clocks;
 mod communes;
 mod correlations;
 mod cursors;

@@ -5,12 +5,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use super::{
     super::{
-        DbError, Hook, IncidentStatus, Notice, NoticeKind, NoticeOutcome, NoticeState,
-        notice::{Told, news},
+        Clock, ClockName, DbError, Hook, Incident, IncidentStatus, Notice, NoticeKind,
+        NoticeOutcome, NoticeState,
+        notice::{Alarm, Rearm, Told, alarms, news},
     },
     incident_rows::{COLUMNS, stored},
     incidents,
-    sql::{Filter, level, rank, signed, slug, time, unsigned, word},
+    sql::{Filter, from_json, level, rank, signed, slug, time, unsigned, word},
 };
 use crate::Scope;
 
@@ -19,7 +20,7 @@ const AT_ONCE: i64 = 500;
 
 const NOTICE: &str = "notice.id, notice.hook, incident.id, notice.commune, incident.number,
      notice.kind, incident.severity, incident.status, notice.made, notice.due, notice.attempts,
-     notice.state, notice.error";
+     notice.state, notice.error, notice.clock, incident.clocks";
 
 /// Makes the notices of what changed since `hook` last looked; how many, and whether there may be
 /// more. A hook that never looked begins with what changes from now on.
@@ -50,19 +51,9 @@ pub(super) fn make(db: &Connection, hook: &Hook, now: Timestamp) -> Result<(u64,
         let Some((kinds, after)) = news(hook, &row.incident, told) else { continue };
         for (kind, wait) in kinds {
             made += 1;
-            db.prepare_cached(
-                "INSERT INTO notice (hook, incident, commune, kind, made, due)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                hook.name,
-                row.seq,
-                row.incident.commune.as_str(),
-                kind.as_str(),
-                now.as_nanos(),
-                now.plus(wait).as_nanos(),
-            ])?;
+            insert(db, hook, row.seq, &row.incident, (kind, None, now.plus(wait)), now)?;
         }
+        made += arm(db, hook, row.seq, &row.incident, now)?;
         db.prepare_cached(
             "INSERT INTO told (hook, incident, severity, closed) VALUES (?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET severity = excluded.severity, closed = excluded.closed",
@@ -72,6 +63,76 @@ pub(super) fn make(db: &Connection, hook: &Hook, now: Timestamp) -> Result<(u64,
     db.prepare_cached("UPDATE hook SET change = ? WHERE name = ?")?
         .execute(params![last, hook.name])?;
     Ok((made, more))
+}
+
+fn insert(
+    db: &Connection,
+    hook: &Hook,
+    seq: i64,
+    incident: &Incident,
+    (kind, clock, due): (NoticeKind, Option<ClockName>, Timestamp),
+    now: Timestamp,
+) -> Result<(), DbError> {
+    db.prepare_cached(
+        "INSERT INTO notice (hook, incident, commune, kind, clock, made, due)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        hook.name,
+        seq,
+        incident.commune.as_str(),
+        kind.as_str(),
+        clock.map(ClockName::as_str),
+        now.as_nanos(),
+        due.as_nanos(),
+    ])?;
+    Ok(())
+}
+
+/// Makes the notices of the clocks of an incident that run, or moves those there are; how many are
+/// new. Those of clocks that stopped are dropped when they are due.
+fn arm(
+    db: &Connection,
+    hook: &Hook,
+    seq: i64,
+    incident: &Incident,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let mut made = 0;
+    for (kind, name, at) in alarms(hook, incident, now) {
+        let known = db
+            .prepare_cached(
+                "SELECT id, state, attempts, made, due FROM notice
+                 WHERE incident = ? AND hook = ? AND kind = ? AND clock = ?
+                 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_and_then(params![seq, hook.name, kind.as_str(), name.as_str()], |row| {
+                let state: String = row.get(1)?;
+                let alarm = Alarm {
+                    state: word(&NoticeState::ALL, NoticeState::as_str, &state)?,
+                    attempts: row.get(2)?,
+                    made: time(row.get(3)?),
+                    due: time(row.get(4)?),
+                };
+                Ok::<_, DbError>((row.get::<_, i64>(0)?, alarm))
+            })?
+            .next()
+            .transpose()?;
+        let started = incident.clock(name).map_or(now, |clock| clock.started);
+        let rearm = known.as_ref().map_or(Rearm::Anew, |(_, alarm)| alarm.rearm(started, at, now));
+        match (rearm, known) {
+            (Rearm::Move, Some((id, _))) => {
+                db.prepare_cached("UPDATE notice SET due = ? WHERE id = ?")?
+                    .execute(params![at.as_nanos(), id])?;
+            }
+            (Rearm::Anew, _) => {
+                made += 1;
+                insert(db, hook, seq, incident, (kind, Some(name), at), now)?;
+            }
+            (Rearm::Keep | Rearm::Move, _) => {}
+        }
+    }
+    Ok(made)
 }
 
 fn told(db: &Connection, hook: &Hook, seq: i64) -> Result<Option<Told>, DbError> {
@@ -183,6 +244,11 @@ pub(super) fn retry(
 
 fn read(row: &Row<'_>) -> Result<Notice, DbError> {
     let text = |column| row.get::<_, String>(column);
+    let clock: Option<String> = row.get(13)?;
+    let clock = clock.map(|name| word(&ClockName::ALL, ClockName::as_str, &name)).transpose()?;
+    let clocks: Vec<Clock> = from_json("list of clocks", &text(14)?)?;
+    let running =
+        clocks.iter().find(|running| Some(running.name) == clock && running.met.is_none());
     Ok(Notice {
         id: unsigned(row.get(0)?)?,
         hook: row.get(1)?,
@@ -190,6 +256,8 @@ fn read(row: &Row<'_>) -> Result<Notice, DbError> {
         commune: slug(&text(3)?)?,
         number: unsigned(row.get(4)?)?,
         kind: word(&NoticeKind::ALL, NoticeKind::as_str, &text(5)?)?,
+        clock,
+        clock_due: running.map(|clock| clock.due),
         severity: level(row.get(6)?)?,
         status: word(&IncidentStatus::ALL, IncidentStatus::as_str, &text(7)?)?,
         made: time(row.get(8)?),

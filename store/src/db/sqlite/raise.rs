@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     super::{
-        DbError, Incident, Raised, RaisedKind,
+        DbError, Incident, Raised, RaisedKind, clock,
         grouping::{self, Facts, Link},
         risk,
     },
+    clocks,
     incident_rows::{self, Stored},
     incident_rules, incidents,
     sql::{signed, time, to_json, unsigned},
@@ -88,7 +89,9 @@ impl Batch {
                 working.rules_points = working.rules_points.saturating_add(more);
                 working.changed = true;
                 let incident = &mut working.incident;
+                let before = clocks::Before::of(incident);
                 let joined = grouping::join(incident, facts, working.rules_points, now);
+                clocks::follow(db, incident, before, now)?;
                 if let Some(entry) = joined.entry {
                     incidents::note(db, seq, incident, &entry)?;
                 }
@@ -97,7 +100,9 @@ impl Batch {
                 Ok(raised(Some(incident.id), RaisedKind::Joined))
             }
             None => {
-                let (incident, entry) = grouping::open(facts, next_number(db, facts)?, now);
+                let (mut incident, entry) = grouping::open(facts, next_number(db, facts)?, now);
+                let targets = clocks::in_force(db, &incident.commune, incident.severity)?;
+                clock::tend(&mut incident, Some(&targets), false, now);
                 let rules_points = risk::points(facts.rule.level);
                 let seq = incident_rows::insert(db, &incident, rules_points)?;
                 incident_rules::fired(db, seq, facts.commune.as_str(), &facts.rule)?;
