@@ -132,7 +132,7 @@ pub(crate) enum Command {
     /// List and check the audit trail: who asked for what
     #[command(subcommand)]
     Audit(Audit),
-    /// See what was told to whom of incidents; test webhooks
+    /// See what was told to whom of incidents; test receivers
     #[command(subcommand)]
     Notify(Notify),
     /// Check, test and explain detection rules; see and change what is in force

@@ -31,7 +31,7 @@ use api::Api;
 use audit::Audit;
 use correlate::Correlate;
 pub(crate) use log::{Log, LogFormat};
-pub(crate) use notify::Webhook;
+pub(crate) use notify::{Mail, MailContent, Notify, Smtp, SmtpTls, Terms, Webhook};
 pub(crate) use size::ByteSize;
 pub(crate) use tls::Tls;
 
@@ -77,7 +77,7 @@ pub(crate) struct Config {
     pub(crate) retention: retention::Retention,
     pub(crate) api: Api,
     pub(crate) audit: Audit,
-    pub(crate) notify: notify::Notify,
+    pub(crate) notify: Notify,
     pub(crate) log: Log,
 }
 
@@ -102,7 +102,7 @@ impl Default for Config {
             retention: retention::Retention::default(),
             api: Api::default(),
             audit: Audit::default(),
-            notify: notify::Notify::default(),
+            notify: Notify::default(),
             log: Log::default(),
         }
     }

@@ -121,8 +121,8 @@ impl Metrics {
             )?,
             notices: counter(
                 "notices_total",
-                "Tries to tell a webhook of an incident, by what came of them",
-                &["webhook", "outcome"],
+                "Tries to tell a receiver of an incident, by what came of them",
+                &["receiver", "outcome"],
             )?,
             lag,
             bus_bytes: gauge("bus_bytes", "Bytes that the bus holds on disk")?,

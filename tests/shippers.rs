@@ -162,7 +162,7 @@ fn opentelemetrys_grpc_exporter_delivers() {
     centre.stop();
 
     // The same door over TLS, where ALPN tells that it is HTTP/2.
-    if !make_certificate(&centre) {
+    if !support::make_certificate(centre.dir.path()) {
         eprintln!("skipped: {name}, over TLS: no openssl (apt-get install openssl)");
         return;
     }
@@ -262,27 +262,13 @@ action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" uid="rsyslo
     assert_eq!(errors, "");
 }
 
-/// A self-signed certificate that is its own authority, for server and client alike.
-fn make_certificate(centre: &Centre) -> bool {
-    let made = Command::new("openssl")
-        .current_dir(centre.dir.path())
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args(["-nodes", "-keyout", "key.pem", "-out", "certificate.pem", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    made.is_ok_and(|status| status.success())
-}
-
 /// A running centre with a syslog door over TLS that asks for a certificate, its port, and the key
 /// of a feed of format `windows`.
 fn over_tls(test: &str) -> Option<(Centre, u16, String)> {
     let port = support::free_port();
     // The configuration names files that openssl makes in its folder.
     let mut centre = Centre::new("");
-    if !make_certificate(&centre) {
+    if !support::make_certificate(centre.dir.path()) {
         eprintln!("skipped: {test}: no openssl (apt-get install openssl)");
         return None;
     }

@@ -33,7 +33,7 @@ pub(crate) enum Notify {
         #[command(flatten)]
         server: Server,
     },
-    /// Send a test message to a configured webhook now, and say what it answered
+    /// Send a test message to a configured receiver now, and say what it answered
     Test {
         /// Its name
         name: String,

@@ -1,7 +1,6 @@
 //! `jacquemart notify`.
 
 use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
 use event::Timestamp;
 use ingest::outbound;
 use reqwest::Method;
@@ -16,7 +15,7 @@ use crate::{
 
 const COLUMNS: [print::Column; 9] = [
     ("ID", "id"),
-    ("WEBHOOK", "hook"),
+    ("RECEIVER", "hook"),
     ("COMMUNE", "commune"),
     ("NO", "number"),
     ("KIND", "kind"),
@@ -60,25 +59,20 @@ pub(crate) async fn run(global: &Global, args: Notify) -> Result<Exit, Failure> 
 
 async fn test(global: &Global, name: &str) -> Result<(), Failure> {
     let config = load_config(global)?;
-    let found = config.notify.webhooks.iter().find(|webhook| webhook.name == name).cloned();
-    let webhook = found.ok_or_else(|| {
-        let names: Vec<_> = config.notify.webhooks.iter().map(|w| w.name.as_str()).collect();
+    let mut receivers = notify::Receiver::all(&config.notify);
+    let Some(place) = receivers.iter().position(|receiver| receiver.name() == name) else {
+        let names: Vec<_> = receivers.iter().map(notify::Receiver::name).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let text = format!("no [[notify.webhooks]] is called {name:?}; configured: {known}");
-        Failure::new(Exit::NotFound, anyhow!(text))
-    })?;
-    let mut receiver = notify::Receiver::new(webhook);
-    let receiver = tokio::task::block_in_place(|| receiver.open()).map_err(|error| {
-        Failure::new(Exit::Usage, error.context(format!("webhook {name:?} cannot be used")))
-    })?;
-    let now = Timestamp::now();
-    let message = notify::test_message(now);
-    let seconds = now.as_nanos() / 1_000_000_000;
-    match receiver.send(&message.id, seconds, Bytes::from(message.body)).await {
-        Ok(()) => print::outln!("webhook {name} took the test message {}", message.id),
-        Err(error) => {
-            let reason = notify::reason(&error);
-            return Err(Failure::from(anyhow!("webhook {name} did not take it: {reason}")));
+        let text = format!(
+            "no [[notify.webhooks]] or [[notify.mail]] is called {name:?}; configured: {known}"
+        );
+        return Err(Failure::new(Exit::NotFound, anyhow!(text)));
+    };
+    let message = notify::Message::Test(Timestamp::now());
+    match receivers[place].send(&message).await {
+        Ok(()) => print::outln!("{name} took the test message {}", message.id()),
+        Err(refusal) => {
+            return Err(Failure::from(anyhow!("{name} did not take it: {}", refusal.reason)));
         }
     }
     Ok(())

@@ -3,26 +3,44 @@
 //! It crosses networks and screens that are not the service's, so it says as much as PDIS IV.2.3
 //! lets such a message say: which ticket and how severe, nothing of events, rules or machines.
 
-use event::Timestamp;
+use event::{Level, Timestamp};
 use serde_json::json;
-use store::db::Notice;
+use store::db::{ClockName, IncidentStatus, Notice, NoticeKind};
 
-/// A message, ready to be signed.
-pub(crate) struct Message {
-    /// The same for each try, so that a receiver knows one that comes twice.
-    pub(crate) id: String,
-    pub(crate) body: String,
+use crate::config::MailContent;
+
+/// What is told, whatever the way.
+pub(crate) enum Message<'a> {
+    /// Of an incident, as it is now.
+    Notice(&'a Notice),
+    /// That messages arrive.
+    Test(Timestamp),
 }
 
-impl Message {
-    /// Of a notice, as its incident is now.
-    pub(crate) fn of(notice: &Notice) -> Self {
+impl Message<'_> {
+    /// The same for each try, so that a receiver knows one that comes twice.
+    pub(crate) fn id(&self) -> String {
+        match self {
+            // A restored database counts anew from before, so the number alone would not do.
+            Self::Notice(notice) => format!("msg_{}_{}", notice.incident, notice.id),
+            Self::Test(now) => format!("msg_test_{}", now.as_nanos()),
+        }
+    }
+
+    /// As JSON.
+    pub(super) fn json(&self) -> String {
+        let notice = match self {
+            Self::Notice(notice) => notice,
+            Self::Test(now) => {
+                return json!({"type": "test", "timestamp": now, "data": {}}).to_string();
+            }
+        };
         let mut body = json!({
             "type": format!("incident.{}", notice.kind.as_str()),
             "timestamp": notice.made,
             "data": {
                 "id": notice.incident,
-                "reference": format!("{}-{}", notice.commune.as_str().to_uppercase(), notice.number),
+                "reference": reference(notice),
                 "commune": notice.commune,
                 "severity": notice.severity,
                 "status": notice.status,
@@ -32,14 +50,103 @@ impl Message {
             body["data"]["clock"] = json!(clock);
             body["data"]["due"] = json!(notice.clock_due);
         }
-        // A restored database counts anew from before, so the number alone would not do.
-        let id = format!("msg_{}_{}", notice.incident, notice.id);
-        Self { id, body: body.to_string() }
+        body.to_string()
+    }
+
+    /// As a mail's subject and text.
+    pub(super) fn text(&self, content: MailContent) -> (String, String) {
+        let notice = match self {
+            Self::Notice(notice) => notice,
+            Self::Test(_) => {
+                return (
+                    "Jacquemart : essai".to_owned(),
+                    "Ceci est un essai : les messages de Jacquemart arrivent.\n\n\
+                     This is a test: Jacquemart's messages arrive.\n"
+                        .to_owned(),
+                );
+            }
+        };
+        let reference = reference(notice);
+        if content == MailContent::Number {
+            let text = format!(
+                "Du nouveau sur l'incident {reference}. Le détail se lit dans Jacquemart.\n\n\
+                 There is news of incident {reference}. Read it in Jacquemart.\n"
+            );
+            return (format!("Jacquemart : {reference}"), text);
+        }
+        let (what, what_en) = happening(notice.kind);
+        let (severity, status) = (severity(notice.severity), status(notice.status));
+        let mut text =
+            format!("Incident {reference} : {what}.\nGravité : {severity}. État : {status}.\n");
+        let mut english = format!(
+            "Incident {reference}: {what_en}. Severity: {}. Status: {}.",
+            notice.severity.as_str(),
+            notice.status.as_str(),
+        );
+        if let (Some(name), Some(due)) = (notice.clock, notice.clock_due) {
+            let due = minute(due);
+            text.push_str(&format!("Échéance : {}, {due}.\n", clock(name)));
+            english.push_str(&format!(" Clock: {}, {due}.", name.as_str()));
+        }
+        text.push_str(&format!(
+            "\nLe détail se lit dans Jacquemart : jacquemart incident show {reference}\n\n{english}\n"
+        ));
+        (format!("Jacquemart : {reference}, gravité {severity} : {what}"), text)
     }
 }
 
-/// A message that says that messages arrive.
-pub(crate) fn test_message(now: Timestamp) -> Message {
-    let body = json!({"type": "test", "timestamp": now, "data": {}});
-    Message { id: format!("msg_test_{}", now.as_nanos()), body: body.to_string() }
+fn reference(notice: &Notice) -> String {
+    format!("{}-{}", notice.commune.as_str().to_uppercase(), notice.number)
+}
+
+/// To the minute, for people.
+fn minute(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (day, time) = (text.get(..10).unwrap_or_default(), text.get(11..16).unwrap_or_default());
+    format!("{day} {time} UTC")
+}
+
+const fn happening(kind: NoticeKind) -> (&'static str, &'static str) {
+    match kind {
+        NoticeKind::Opened => ("incident ouvert", "opened"),
+        NoticeKind::Severity => ("incident plus grave", "more severe"),
+        NoticeKind::Unacknowledged => {
+            ("personne ne l'a pris en charge", "nobody has acknowledged it")
+        }
+        NoticeKind::ClockWarning => ("une échéance approche", "a clock is about to break"),
+        NoticeKind::ClockBroken => ("une échéance est passée", "a clock is broken"),
+        NoticeKind::Closed => ("incident fermé", "closed"),
+        NoticeKind::Reopened => ("incident rouvert", "reopened"),
+    }
+}
+
+const fn severity(level: Level) -> &'static str {
+    match level {
+        Level::Informational => "pour information",
+        Level::Low => "basse",
+        Level::Medium => "moyenne",
+        Level::High => "haute",
+        Level::Critical => "critique",
+    }
+}
+
+const fn status(status: IncidentStatus) -> &'static str {
+    match status {
+        IncidentStatus::New => "nouveau",
+        IncidentStatus::Acknowledged => "pris en charge",
+        IncidentStatus::InProgress => "en cours",
+        IncidentStatus::Resolved => "résolu",
+        IncidentStatus::Closed => "fermé",
+    }
+}
+
+const fn clock(name: ClockName) -> &'static str {
+    match name {
+        ClockName::Acknowledge => "prise en charge",
+        ClockName::Contain => "confinement",
+        ClockName::Resolve => "résolution",
+        ClockName::Nis2EarlyWarning => "alerte précoce NIS 2",
+        ClockName::Nis2Notification => "notification NIS 2",
+        ClockName::Nis2FinalReport => "rapport final NIS 2",
+    }
 }

@@ -1,65 +1,62 @@
 //! Telling others of incidents: what is due is kept in the database (`store::db::Hook`), sent by
 //! one task a receiver, and tried again until it was taken or given up.
 
+mod mail;
 mod message;
+mod webhook;
 mod worker;
 
-use anyhow::{Context as _, anyhow};
-use ingest::outbound::{self, CallError, Secret};
-use reqwest::Url;
+use mail::Mailboxes;
+use webhook::Hooked;
 
-use crate::{config, secret};
+use crate::config::{Notify, Terms};
 
-pub(crate) use message::{Message, test_message};
+pub(crate) use message::Message;
 pub(crate) use worker::NotifyWorker;
 
-/// A configured receiver, with what was read for it. Its secret and certificates are looked at for
-/// each message, and it is opened anew where they are others.
+/// A configured receiver.
 pub(crate) struct Receiver {
-    section: config::Webhook,
-    opened: Option<Opened>,
+    terms: Terms,
+    way: Way,
 }
 
-struct Opened {
-    secret: Secret,
-    ca_pem: Option<Vec<u8>>,
-    webhook: outbound::Webhook,
+/// How it is reached.
+enum Way {
+    Webhook(Box<Hooked>),
+    Mail(Box<Mailboxes>),
+}
+
+/// Why a message was not taken.
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    /// Whether the receiver wants no more.
+    pub(crate) for_good: bool,
 }
 
 impl Receiver {
-    /// Of a section; nothing is read yet.
-    pub(crate) fn new(section: config::Webhook) -> Self {
-        Self { section, opened: None }
+    /// All that are configured; nothing is read yet.
+    pub(crate) fn all(config: &Notify) -> Vec<Self> {
+        let webhooks = config.webhooks.iter().map(|section| Self {
+            terms: section.terms(),
+            way: Way::Webhook(Box::new(Hooked::new(section.clone()))),
+        });
+        let mail = config.mail.iter().filter_map(|section| {
+            let way = Mailboxes::new(config.smtp.clone()?, section.clone());
+            Some(Self { terms: section.terms(), way: Way::Mail(Box::new(way)) })
+        });
+        webhooks.chain(mail).collect()
     }
 
-    /// The way to it. Blocks.
-    pub(crate) fn open(&mut self) -> anyhow::Result<&outbound::Webhook> {
-        let section = &self.section;
-        let secret = secret::read(section.secret_file.as_ref(), section.secret_env.as_ref())?;
-        let ca_pem = section.ca_file.as_deref().map(secret::file).transpose()?;
-        let known = self.opened.take();
-        let known = known.filter(|known| known.secret == secret && known.ca_pem == ca_pem);
-        let opened = match known {
-            Some(known) => known,
-            None => {
-                let url = Url::parse(&section.url).context("its url is none")?;
-                let private = section.allow_private;
-                let webhook = outbound::Webhook::new(url, &secret, ca_pem.clone(), private)
-                    .map_err(|reason| anyhow!(reason))?;
-                Opened { secret, ca_pem, webhook }
-            }
-        };
-        Ok(&self.opened.insert(opened).webhook)
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.terms.hook.name
     }
-}
 
-/// Why a message was not taken, without the URL, whose path may be the proof that opens it.
-pub(crate) fn reason(error: &CallError) -> String {
-    match error {
-        CallError::Transport { reason, .. } => format!("not reached: {reason}"),
-        CallError::Status { status, said, .. } => format!("the receiver answered {status}{said}"),
-        CallError::TooMuch { bytes_max, .. } => {
-            format!("the receiver answered with more than {bytes_max} bytes")
+    /// Sends a message once.
+    pub(crate) async fn send(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
+        match &mut self.way {
+            Way::Webhook(webhook) => webhook.send(message).await,
+            Way::Mail(mail) => mail.send(message).await,
         }
     }
 }

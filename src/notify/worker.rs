@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use event::Timestamp;
 use store::db::{Database, IncidentStatus, Notice, NoticeKind, NoticeOutcome};
 use tokio_util::sync::CancellationToken;
 
-use super::{Message, Receiver};
-use crate::{config::Webhook, metrics::Metrics};
+use super::{Message, Receiver, Refusal};
+use crate::metrics::Metrics;
 
 /// How often is looked for what has become due; a change is told of at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,20 +20,19 @@ const PAUSES_S: [u64; 7] = [5, 30, 60, 300, 900, 1_800, 3_600];
 
 /// Makes the notices of one receiver, and sends them in the order in which they are due.
 pub(crate) struct NotifyWorker {
-    pub(crate) webhook: Webhook,
+    pub(crate) receiver: Receiver,
     pub(crate) db: Arc<dyn Database>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 impl NotifyWorker {
     /// Tells until `stop`. Whatever fails is tried again, and stops no other part.
-    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut receiver = Receiver::new(self.webhook.clone());
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut changes = self.db.incident_changes();
         loop {
             changes.mark_unchanged();
-            if let Err(error) = self.round(&mut receiver, &stop).await {
-                tracing::warn!(webhook = self.webhook.name, %error, "failed to look for what to tell; trying again");
+            if let Err(error) = self.round(&stop).await {
+                tracing::warn!(receiver = self.receiver.name(), %error, "failed to look for what to tell; trying again");
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -44,12 +42,8 @@ impl NotifyWorker {
         }
     }
 
-    async fn round(
-        &self,
-        receiver: &mut Receiver,
-        stop: &CancellationToken,
-    ) -> Result<(), store::db::DbError> {
-        let hook = self.webhook.hook();
+    async fn round(&mut self, stop: &CancellationToken) -> Result<(), store::db::DbError> {
+        let hook = self.receiver.terms.hook.clone();
         while self.db.make_notices(&hook, Timestamp::now()).await?.1 {
             if stop.is_cancelled() {
                 return Ok(());
@@ -60,7 +54,7 @@ impl NotifyWorker {
             let whole = due.len() < AT_ONCE;
             for notice in due {
                 let outcome = tokio::select! {
-                    outcome = self.tell(receiver, &notice) => outcome,
+                    outcome = self.tell(&notice) => outcome,
                     // Whether it arrived is not known: it is sent again, with the same id.
                     () = stop.cancelled() => return Ok(()),
                 };
@@ -78,51 +72,43 @@ impl NotifyWorker {
         }
     }
 
-    async fn tell(&self, receiver: &mut Receiver, notice: &Notice) -> NoticeOutcome {
+    async fn tell(&mut self, notice: &Notice) -> NoticeOutcome {
         if is_stale(notice) {
             return NoticeOutcome::Dropped;
         }
-        // Two small files at most, once a message.
-        let receiver = match tokio::task::block_in_place(|| receiver.open()) {
-            Ok(receiver) => receiver,
-            Err(error) => return self.failed(notice, format!("{error:#}"), false),
-        };
-        let (message, now) = (Message::of(notice), Timestamp::now());
-        let seconds = now.as_nanos() / 1_000_000_000;
-        match receiver.send(&message.id, seconds, Bytes::from(message.body)).await {
+        match self.receiver.send(&Message::Notice(notice)).await {
             Ok(()) => NoticeOutcome::Sent,
-            // "Gone" is how a receiver says that it wants no more (Standard Webhooks).
-            Err(error) => self.failed(notice, super::reason(&error), error.status() == Some(410)),
+            Err(refusal) => self.failed(notice, refusal),
         }
     }
 
-    fn failed(&self, notice: &Notice, error: String, for_good: bool) -> NoticeOutcome {
+    fn failed(&self, notice: &Notice, refusal: Refusal) -> NoticeOutcome {
         let now = Timestamp::now();
-        let give_up = Duration::from_secs(self.webhook.give_up_after_h.saturating_mul(3_600));
+        let (error, give_up) = (refusal.reason, self.receiver.terms.give_up_after);
         let tries = usize::try_from(notice.attempts).unwrap_or(usize::MAX);
         let pause = Duration::from_secs(PAUSES_S[tries.min(PAUSES_S.len() - 1)]);
         let due = now.plus(pause);
-        if for_good || due > notice.made.plus(give_up) {
+        if refusal.for_good || due > notice.made.plus(give_up) {
             return NoticeOutcome::Dead { error };
         }
         NoticeOutcome::Again { due, error }
     }
 
     fn count(&self, notice: &Notice, outcome: &NoticeOutcome) {
-        let (webhook, incident) = (&self.webhook.name, notice.incident);
+        let (receiver, incident) = (self.receiver.name(), notice.incident);
         let word = match outcome {
             NoticeOutcome::Sent => "sent",
             NoticeOutcome::Dropped => "dropped",
             NoticeOutcome::Again { error, .. } => {
-                tracing::warn!(webhook, %incident, error, "failed to tell of an incident; trying again");
+                tracing::warn!(receiver, %incident, error, "failed to tell of an incident; trying again");
                 "failed"
             }
             NoticeOutcome::Dead { error } => {
-                tracing::error!(webhook, %incident, error, "gave up telling of an incident");
+                tracing::error!(receiver, %incident, error, "gave up telling of an incident");
                 "dead"
             }
         };
-        self.metrics.notices.with_label_values(&[webhook, word]).inc();
+        self.metrics.notices.with_label_values(&[receiver, word]).inc();
     }
 }
 

@@ -39,7 +39,14 @@ use self::{
     detect::DetectWorker, feed_silence::FeedSilence, index::IndexWorker, keeping::Keeper,
     matching::Pool, raise::RaiseWorker,
 };
-use crate::{Failure, config::Config, indicators, notify::NotifyWorker, rules, wire::Wired};
+use crate::{
+    Failure,
+    config::Config,
+    indicators,
+    notify::{NotifyWorker, Receiver},
+    rules,
+    wire::Wired,
+};
 
 /// How long doors may take to answer what they have taken.
 const DOORS_CLOSE_MAX: Duration = Duration::from_secs(20);
@@ -151,9 +158,9 @@ impl Server {
         );
         spawn(&mut workers, "rules", &stop, &wired.health, watching);
 
-        for webhook in &config.notify.webhooks {
+        for receiver in Receiver::all(&config.notify) {
             let (db, metrics) = (Arc::clone(&wired.db), Arc::clone(&wired.metrics));
-            let telling = NotifyWorker { webhook: webhook.clone(), db, metrics };
+            let telling = NotifyWorker { receiver, db, metrics };
             spawn(&mut workers, "notify", &stop, &wired.health, telling.run(stop.clone()));
         }
 

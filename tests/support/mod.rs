@@ -254,3 +254,18 @@ pub(crate) fn now_utc() -> String {
     let now = event::Timestamp::from_millis(event::Timestamp::now().as_millis()).to_string();
     now.replace('T', " ").replace('Z', "")
 }
+
+/// Makes `certificate.pem`, which is its own authority, and `key.pem`, for server and client alike;
+/// false where there is no openssl.
+pub(crate) fn make_certificate(dir: &Path) -> bool {
+    let made = Command::new("openssl")
+        .current_dir(dir)
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-keyout", "key.pem", "-out", "certificate.pem", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    made.is_ok_and(|status| status.success())
+}

@@ -66,7 +66,7 @@ impl Secret {
     }
 
     /// The text, for what sends it.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
