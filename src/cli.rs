@@ -9,6 +9,7 @@ mod hunt;
 mod incident;
 mod keeping;
 mod notify;
+mod report;
 pub(crate) mod rules;
 mod sla;
 
@@ -27,6 +28,7 @@ pub(crate) use hunt::{Hunt, Sightings};
 pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
 pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
+pub(crate) use report::{Report, ReportFormat, ReportOutput};
 pub(crate) use sla::{Minutes, Sla};
 
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
@@ -117,6 +119,9 @@ pub(crate) enum Command {
     /// See and set how soon incidents are to be dealt with
     #[command(subcommand)]
     Sla(Sla),
+    /// Make and show reports of what was done in a period
+    #[command(subcommand)]
+    Report(Report),
     /// Import, list and look up indicators of compromise
     #[command(subcommand)]
     Indicator(Indicator),

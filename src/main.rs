@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod config;
 mod failure;
+mod french;
 mod indicators;
 mod metrics;
 mod notify;
@@ -54,6 +55,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Event(args) => c::events::run(&global, args).await,
         Command::Incident(args) => c::incident::run(&global, args).await,
         Command::Sla(args) => c::sla::run(&global, args).await,
+        Command::Report(args) => c::report::run(&global, args).await,
         Command::Indicator(args) => c::indicator::run(&global, args).await,
         Command::Commune(args) => c::commune::run(&global, args).await,
         Command::Feed(args) => c::feed::run(&global, args).await,

@@ -36,6 +36,7 @@ mod precondition;
 mod problem;
 mod process_tree;
 mod quota;
+mod reports;
 mod routes;
 mod rules;
 mod sightings;

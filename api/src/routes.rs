@@ -19,7 +19,7 @@ use crate::{
     audit, auth, clocks, communes, devices, events, feed_stream, feeds, health, incident_change,
     incidents, indicators, keeping, me, metrics, notices, openapi, policy,
     problem::Problem,
-    process_tree, rules, sightings, status, stream, tokens,
+    process_tree, reports, rules, sightings, status, stream, tokens,
 };
 
 /// Who may ask.
@@ -290,6 +290,12 @@ pub(crate) fn table() -> Vec<Route> {
             .body(&["commune", "query", "from", "to", "reason"])
             .audited("purge.ask"),
         Route::new(Method::GET, "/api/v1/purges/{id}", Reader, keeping::purge),
+        Route::new(Method::GET, "/api/v1/reports", Reader, reports::list),
+        Route::new(Method::POST, "/api/v1/reports", Reader, reports::make)
+            .body(&["commune", "from", "to", "anew"])
+            .audited("report.make"),
+        Route::new(Method::GET, "/api/v1/reports/{id}", Reader, reports::get)
+            .audited("report.read"),
         Route::new(Method::GET, "/api/v1/notices", Reader, notices::list)
             .params(&["state", "cursor", "limit"]),
         Route::new(Method::POST, "/api/v1/notices/{id}/retry", Analyst, notices::retry)

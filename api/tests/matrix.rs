@@ -72,6 +72,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/holds",
         "/api/v1/purges",
         "/api/v1/sla",
+        "/api/v1/reports",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
@@ -234,6 +235,18 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::POST, "/api/v1/purges", &|of| {
         let body = json!({"commune": of, "query": "user.name:x", "reason": "ours"});
         target("/api/v1/purges", Some(body), of)
+    });
+    add(Method::POST, "/api/v1/reports", &|of| {
+        let (from, to) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+        target("/api/v1/reports", Some(json!({"commune": of, "from": from, "to": to})), of)
+    });
+    add(Method::GET, "/api/v1/reports/{id}", &|of| {
+        let id = match of {
+            "dijon" => centre.dijon.report.clone(),
+            "talant" => centre.talant.report.clone(),
+            _ => "0".repeat(centre.dijon.report.len()),
+        };
+        target(format!("/api/v1/reports/{id}"), None, id)
     });
     add(Method::GET, "/api/v1/purges/{id}", &|of| {
         let id = match of {

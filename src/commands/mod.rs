@@ -23,6 +23,7 @@ pub(crate) mod notify;
 mod offline;
 mod quota;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod rules;
 pub(crate) mod serve;
 pub(crate) mod sightings;

@@ -3,11 +3,11 @@
 //! It crosses networks and screens that are not the service's, so it says as much as PDIS IV.2.3
 //! lets such a message say: which ticket and how severe, nothing of events, rules or machines.
 
-use event::{Level, Timestamp};
+use event::Timestamp;
 use serde_json::json;
-use store::db::{ClockName, IncidentStatus, Notice, NoticeKind};
+use store::db::{Notice, NoticeKind};
 
-use crate::config::MailContent;
+use crate::{config::MailContent, french};
 
 /// What is told, whatever the way.
 pub(crate) enum Message<'a> {
@@ -75,7 +75,8 @@ impl Message<'_> {
             return (format!("Jacquemart : {reference}"), text);
         }
         let (what, what_en) = happening(notice.kind);
-        let (severity, status) = (severity(notice.severity), status(notice.status));
+        let severity = french::severity(notice.severity.as_str());
+        let status = french::status(notice.status.as_str());
         let mut text =
             format!("Incident {reference} : {what}.\nGravité : {severity}. État : {status}.\n");
         let mut english = format!(
@@ -85,7 +86,7 @@ impl Message<'_> {
         );
         if let (Some(name), Some(due)) = (notice.clock, notice.clock_due) {
             let due = minute(due);
-            text.push_str(&format!("Échéance : {}, {due}.\n", clock(name)));
+            text.push_str(&format!("Échéance : {}, {due}.\n", french::clock(name.as_str())));
             english.push_str(&format!(" Clock: {}, {due}.", name.as_str()));
         }
         text.push_str(&format!(
@@ -117,36 +118,5 @@ const fn happening(kind: NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::ClockBroken => ("une échéance est passée", "a clock is broken"),
         NoticeKind::Closed => ("incident fermé", "closed"),
         NoticeKind::Reopened => ("incident rouvert", "reopened"),
-    }
-}
-
-const fn severity(level: Level) -> &'static str {
-    match level {
-        Level::Informational => "pour information",
-        Level::Low => "basse",
-        Level::Medium => "moyenne",
-        Level::High => "haute",
-        Level::Critical => "critique",
-    }
-}
-
-const fn status(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::New => "nouveau",
-        IncidentStatus::Acknowledged => "pris en charge",
-        IncidentStatus::InProgress => "en cours",
-        IncidentStatus::Resolved => "résolu",
-        IncidentStatus::Closed => "fermé",
-    }
-}
-
-const fn clock(name: ClockName) -> &'static str {
-    match name {
-        ClockName::Acknowledge => "prise en charge",
-        ClockName::Contain => "confinement",
-        ClockName::Resolve => "résolution",
-        ClockName::Nis2EarlyWarning => "alerte précoce NIS 2",
-        ClockName::Nis2Notification => "notification NIS 2",
-        ClockName::Nis2FinalReport => "rapport final NIS 2",
     }
 }

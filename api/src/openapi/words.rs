@@ -164,6 +164,14 @@ pub(super) const WORDS: &[Words] = &[
         &["commune", "query", "reason"],
     ),
     words("GET /api/v1/purges/{id}", Object(200), "A purge", &[]),
+    words("GET /api/v1/reports", Page, "Reports that were made", &[]),
+    words(
+        "POST /api/v1/reports",
+        Object(200),
+        "The report of a period: the one made of it before, or a new one",
+        &["from", "to"],
+    ),
+    words("GET /api/v1/reports/{id}", Object(200), "A report as it was made", &[]),
     words("GET /api/v1/notices", Page, "What was told to whom of incidents", &[]),
     words("POST /api/v1/notices/{id}/retry", Object(200), "Send a notice again", &[]),
     words("GET /api/v1/audit", Page, "The audit trail", &[]),
@@ -268,7 +276,7 @@ pub(super) fn member(path: &str, name: &str) -> Option<Value> {
             "description": "minutes; 0 is no clock, null what holds without",
         }),
         "regime" => json!({"type": ["string", "null"], "enum": ["essential", "important", null]}),
-        "contained" => json!({"type": "boolean"}),
+        "contained" | "anew" => json!({"type": "boolean"}),
         "nis2_aware" => json!({
             "type": ["string", "null"], "format": "date-time",
             "description": "since when it is known to be one to report; null, with a reason, that it is none",

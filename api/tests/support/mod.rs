@@ -30,8 +30,9 @@ use store::{
     audit::{Trail, TrailConfig},
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
     db::{
-        self, FeedCounts, FeedFailure, Hook, NewException, NewHold, NewPurge, NoticeKind,
-        NoticeOutcome, OwnTargets, Position, Regime, SeenDevice, SetTargets, SharedDatabase,
+        self, FeedCounts, FeedFailure, Hook, NewException, NewHold, NewPurge, NewReport,
+        NoticeKind, NoticeOutcome, OwnTargets, Position, Regime, SeenDevice, SetTargets,
+        SharedDatabase,
     },
     hunt::{
         FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
@@ -346,6 +347,8 @@ pub(crate) struct Whose {
     pub(crate) hold: String,
     /// The id of its one purge.
     pub(crate) purge: String,
+    /// A report of it.
+    pub(crate) report: String,
     /// The id of its one notice, which was given up.
     pub(crate) notice: u64,
     pub(crate) events: Vec<Event>,
@@ -630,11 +633,19 @@ async fn raise_in(
         reason: format!("{of}'s secret reason"),
     };
     let purge = db.ask_purge(scope, purge, "soc", now).await.unwrap();
+    let report = NewReport {
+        commune: Some(commune(of)),
+        from: now.minus(std::time::Duration::from_hours(1)),
+        to: now,
+        figures: format!("{{\"secret\":\"{of}-secret\"}}"),
+    };
+    let report = db.keep_report(scope, report, "soc", now).await.unwrap();
     Whose {
         incident,
         exception: excepted.id,
         hold: hold.id,
         purge: purge.id,
+        report: report.info.id,
         notice: given_up(db, incident).await,
         events,
     }

@@ -4,11 +4,10 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::{Failure, print::text};
-
-/// What begins a formula in a spreadsheet, which a value from an event must not do (OWASP, CSV
-/// injection).
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+use crate::{
+    Failure,
+    print::{harmless, text},
+};
 
 /// Fields as columns, comma-separated, with a line of names first (RFC 4180).
 pub(super) struct Table {
@@ -38,11 +37,6 @@ impl Table {
         writer.write_record(self.columns.iter().map(|column| harmless(text(event, column))))?;
         writer.flush()
     }
-}
-
-/// With a quote before what a spreadsheet would run.
-fn harmless(text: String) -> String {
-    if text.starts_with(FORMULA) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]

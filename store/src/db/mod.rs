@@ -33,6 +33,7 @@ mod notice;
 mod page;
 mod policy;
 mod register;
+mod report;
 mod risk;
 mod rule;
 mod similar;
@@ -63,6 +64,10 @@ pub use notice::{Hook, Notice, NoticeKind, NoticeOutcome, NoticeState};
 pub use policy::{
     CHOICES_MAX, ChoiceKind, EXCEPTIONS_MAX, Mark, NewChoice, NewException, RuleChoice, RuleEffect,
     RuleException, RulePolicy,
+};
+pub use report::{
+    BySeverity, ClockFigure, Coverage, Duration as ReportDuration, DurationName, IncidentFigures,
+    LISTED_MAX, ListedIncident, NewReport, Report, ReportInfo, Reports, RuleFigure,
 };
 pub use risk::{IncidentRisk, IncidentRule, RulePoints};
 pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};
@@ -124,7 +129,7 @@ pub struct FeedKey {
 /// transaction, durable when it returns; reads see what returned before they began; an object
 /// outside the scope answers exactly as one that does not exist.
 #[async_trait]
-pub trait Database: Clocks + Keeping + Send + Sync + 'static {
+pub trait Database: Clocks + Keeping + Reports + Send + Sync + 'static {
     // Who may come in.
 
     /// The caller whom `token` stands for; `None` where it is unknown or expired at `now`.

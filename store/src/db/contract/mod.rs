@@ -31,6 +31,7 @@ pub mod pages;
 pub mod policies;
 pub mod raise;
 pub mod registers;
+pub mod reports;
 pub mod rules;
 pub mod tenancy;
 pub mod tokens;
@@ -73,6 +74,7 @@ macro_rules! db_contract {
                 batches_do_not_matter, other_communes_do_not_matter],
             registers: [communes_are_kept, feeds_are_kept, keys_rotate, quotas_are_kept, activity_is_merged, devices_are_kept, batches_are_known, names_are_checked,
                 closes_for_good],
+            reports: [periods_add_up, coverage_is_of_a_moment, reports_are_kept],
             rules: [any_moment_can_be_asked, the_same_again_changes_nothing, clocks_may_go_back],
             tenancy: [foreign_and_absent_are_alike, lists_hold_the_scope,
                 communes_never_share_incidents],

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_batches.sql"),
     include_str!("migrations/0011_keeping.sql"),
     include_str!("migrations/0012_clocks.sql"),
+    include_str!("migrations/0013_reports.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

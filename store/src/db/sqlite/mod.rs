@@ -45,6 +45,7 @@ mod policies;
 mod pool;
 mod quotas;
 mod raise;
+mod reports;
 mod rules;
 mod splits;
 mod sql;
