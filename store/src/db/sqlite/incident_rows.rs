@@ -81,7 +81,7 @@ pub(super) fn update(
              status = ?, verdict = ?, assignee = ?, labels = ?, detections = ?, first_event = ?,
              last_event = ?, updated = ?, acknowledged = ?, resolved = ?, closed = ?, version = ?,
              title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?, merged_into = ?,
-             contained = ?, nis2_aware = ?, clocks = ?, due = ?, change = {NEXT_CHANGE}
+             change = {NEXT_CHANGE}
          WHERE seq = ?"
     ))?
     .execute(params![
@@ -106,14 +106,28 @@ pub(super) fn update(
         rules_points,
         incident.risk_score,
         incident.merged_into.map(|id| *id.as_bytes()),
-        incident.contained.map(Timestamp::as_nanos),
-        incident.nis2_aware.map(Timestamp::as_nanos),
-        to_json(&incident.clocks)?,
-        incident.due.map(Timestamp::as_nanos),
         incident.updated.as_nanos(),
         seq,
     ])?;
+    write_clocks(db, seq, incident)?;
     write_text(db, seq, incident)
+}
+
+/// Keeps its clocks where they are others: a detection that joins changes none.
+fn write_clocks(db: &Connection, seq: i64, incident: &Incident) -> Result<(), DbError> {
+    let clocks = to_json(&incident.clocks)?;
+    db.prepare_cached(
+        "UPDATE incident SET clocks = ?1, due = ?2, contained = ?3, nis2_aware = ?4
+         WHERE seq = ?5 AND (clocks <> ?1 OR contained IS NOT ?3 OR nis2_aware IS NOT ?4)",
+    )?
+    .execute(params![
+        clocks,
+        incident.due.map(Timestamp::as_nanos),
+        incident.contained.map(Timestamp::as_nanos),
+        incident.nis2_aware.map(Timestamp::as_nanos),
+        seq,
+    ])?;
+    Ok(())
 }
 
 /// Keeps what it is found by, which changes less often than it does.
