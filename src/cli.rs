@@ -25,7 +25,7 @@ pub(crate) use commune::{Commune, Quota};
 pub(crate) use events::Event;
 pub(crate) use feed::{DeviceState, Feed};
 pub(crate) use hunt::{Hunt, Sightings};
-pub(crate) use incident::{Incident, IncidentList, IncidentUpdate};
+pub(crate) use incident::{ExportFormat, Incident, IncidentExport, IncidentList, IncidentUpdate};
 pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
 pub(crate) use report::{Report, ReportFormat, ReportOutput};

@@ -3,7 +3,12 @@
 //! process. A command never knows which.
 
 use anyhow::{Context as _, anyhow};
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request},
+};
+use bytes::Bytes;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -75,6 +80,17 @@ impl Client {
         self.call(Method::GET, path, query, None).await
     }
 
+    /// `GET path` as it is, and where the next part begins.
+    pub(crate) async fn text(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<(Vec<u8>, Option<String>), Failure> {
+        let (headers, bytes) = self.ask(Method::GET, path, query, None).await?;
+        let next = headers.get("x-next-cursor").and_then(|next| next.to_str().ok());
+        Ok((bytes.into(), next.map(str::to_owned)))
+    }
+
     /// `method path` with `body` as JSON.
     pub(crate) async fn send(
         &self,
@@ -121,8 +137,22 @@ impl Client {
         query: &[(&str, String)],
         body: Option<Value>,
     ) -> Result<Value, Failure> {
+        let (_, bytes) = self.ask(method, path, query, body).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_slice(&bytes).context("failed to read the answer as JSON")?)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<(HeaderMap, Bytes), Failure> {
         let target = target(path, query);
-        let (status, bytes) = match &self.transport {
+        let (status, headers, bytes) = match &self.transport {
             Transport::Network { http, base, token } => {
                 let mut request = http.request(method, format!("{base}{target}"));
                 if let Some(token) = token {
@@ -137,8 +167,8 @@ impl Client {
                         anyhow!(error).context(format!("failed to reach {base}")),
                     )
                 })?;
-                let status = response.status();
-                (status, response.bytes().await.context("failed to read the answer")?)
+                let (status, headers) = (response.status(), response.headers().clone());
+                (status, headers, response.bytes().await.context("failed to read the answer")?)
             }
             Transport::InProcess { router, .. } => {
                 let mut request = Request::builder().method(method).uri(target);
@@ -151,20 +181,14 @@ impl Client {
                 };
                 let request = request.body(body).context("failed to make a request")?;
                 let Ok(response) = router.clone().oneshot(request).await;
-                let status = response.status();
+                let (status, headers) = (response.status(), response.headers().clone());
                 let bytes = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX)
                     .await
                     .context("failed to read the answer")?;
-                (status, bytes)
+                (status, headers, bytes)
             }
         };
-        if status.is_success() {
-            if bytes.is_empty() {
-                return Ok(Value::Null);
-            }
-            return Ok(serde_json::from_slice(&bytes).context("failed to read the answer as JSON")?);
-        }
-        Err(problem(status, &bytes))
+        if status.is_success() { Ok((headers, bytes)) } else { Err(problem(status, &bytes)) }
     }
 
     /// Closes what was opened.

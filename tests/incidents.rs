@@ -5,13 +5,13 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Centre, dump_of_lsass, post};
 
 /// A command that goes on; its lines of JSON as they come.
@@ -145,4 +145,90 @@ fn incidents_are_worked_and_followed_over_a_restart() {
         assert_ne!(other["id"], id.as_str());
     }
     centre.stop();
+}
+
+#[test]
+fn others_read_what_is_exported() {
+    let mut centre = Centre::new("");
+    let key = centre.onboard("dijon", "dijon-pc", "windows");
+    let other = centre.onboard("talant", "talant-pc", "windows");
+    centre.start();
+    for (key, host) in [(&key, "pc-1"), (&key, "pc-2"), (&other, "pc-1")] {
+        assert_eq!(post(&centre, key, dump_of_lsass(host).to_string()).0, 200);
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    while centre.json(&["incident", "list"])["items"].as_array().unwrap().len() < 3 {
+        assert!(Instant::now() < until, "three incidents did not come");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let closed = ["--status", "closed", "--verdict", "false_positive", "--label", "=cmd()"];
+    centre.json(&[&["incident", "update", "DIJON-1"][..], &closed].concat());
+    let export = |more: &[&str]| {
+        let output = centre.run(&[&["incident", "export", "--format"][..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+
+    let (ndjson, _) = export(&["ndjson", "--sort", "+created"]);
+    let lines: Vec<Value> = ndjson.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    let (csv, _) = export(&["csv", "--commune", "dijon"]);
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.starts_with("reference,id,commune,") && csv.contains(",'=cmd(),"), "{csv}");
+    let (first, more) = export(&["ndjson", "--limit", "2"]);
+    assert_eq!(first.lines().count(), 2);
+    let cursor = more.trim().strip_prefix("there is more: --cursor ").unwrap();
+    assert_eq!(export(&["ndjson", "--cursor", cursor]).0.lines().count(), 1);
+
+    let (ocsf, _) = export(&["ocsf", "--commune", "dijon", "--sort", "+created"]);
+    let findings: Vec<Value> = ocsf.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let of = |reference: &str| {
+        let found = findings.iter().find(|of| of["finding_info_list"][0]["uid_alt"] == reference);
+        found.unwrap().clone()
+    };
+    let closed = of("DIJON-1");
+    assert_eq!((&closed["class_uid"], &closed["type_uid"]), (&json!(2005), &json!(200_503)));
+    assert_eq!((&closed["status_id"], &closed["verdict_id"]), (&json!(5), &json!(1)));
+    let open = of("DIJON-2");
+    assert_eq!((&open["severity_id"], &open["status_id"]), (&json!(5), &json!(1)));
+    assert_eq!(open["assignee_group"]["name"], "SOC");
+    assert_eq!(open["attacks"][0]["sub_technique"]["uid"], "T1003.001");
+
+    let (stix, _) = export(&["stix", "--tlp", "amber+strict", "--commune", "dijon"]);
+    let bundle: Value = serde_json::from_str(&stix).unwrap();
+    let objects = bundle["objects"].as_array().unwrap();
+    let count = |kind: &str| objects.iter().filter(|of| of["type"] == kind).count();
+    assert_eq!((count("incident"), count("attack-pattern")), (2, 1));
+    assert_eq!((count("observed-data"), count("user-account")), (2, 2));
+    assert!(!stix.contains("talant"), "{stix}");
+    for of in objects.iter().filter(|of| of["type"] != "marking-definition") {
+        let marked = &of["object_marking_refs"];
+        assert_eq!(marked, &json!(["marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"]));
+    }
+    assert_eq!(export(&["stix", "--tlp", "amber+strict", "--commune", "dijon"]).0, stix);
+    let wrong = centre.run(&["incident", "export", "--format", "csv", "--tlp", "red"]);
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(!wrong.status.success() && said.contains("leave tlp out"), "{said}");
+    centre.stop();
+
+    let python = std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = Command::new(&python).args(["-c", "import stix2, stix2validator"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: validating STIX (pip install stix2==3.0.2 stix2-validator==3.3.2, and set \
+             TEST_PYTHON)"
+        );
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/stix.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stix.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{said}\n{stix}");
 }

@@ -37,6 +37,29 @@ const EVENTS_LIMIT_MAX: usize = 100;
 
 /// Incidents that match, last updated first.
 pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
+    let (scope, mut query) = query(&app, &ask).await?;
+    query.limit = ask.params.limit(LIMIT_MAX)?;
+    Ok(page::page(app.db.incidents(&scope, &query).await.map_err(Problem::of_db)?))
+}
+
+/// The filters of a list, its `limit` aside.
+pub(crate) const FILTERS: &[&str] = &[
+    "commune",
+    "status",
+    "verdict",
+    "severity_min",
+    "assignee",
+    "label",
+    "q",
+    "updated_since",
+    "due_before",
+    "sort",
+    "cursor",
+    "limit",
+];
+
+/// What [`FILTERS`] ask for.
+pub(crate) async fn query(app: &App, ask: &Ask) -> Result<(Scope, IncidentQuery), Problem> {
     let params = &ask.params;
     let severity_min = params.words("severity_min", &Level::ALL, Level::as_str)?;
     if severity_min.len() > 1 {
@@ -48,7 +71,7 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
         status: params.words("status", &IncidentStatus::ALL, IncidentStatus::as_str)?,
         verdict: params.words("verdict", &Verdict::ALL, Verdict::as_str)?,
         severity_min: severity_min.first().copied(),
-        assignee: assignee(params, &ask),
+        assignee: assignee(params, ask),
         label: params.text("label").map(str::to_owned),
         text: text(params)?,
         updated_since: params.time("updated_since")?,
@@ -56,11 +79,11 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
         sort,
         ascending,
         cursor: params.cursor(),
-        limit: params.limit(LIMIT_MAX)?,
+        limit: 0,
     };
-    let (scope, commune) = communes::narrowed(&app, ask.scope(), params).await?;
+    let (scope, commune) = communes::narrowed(app, ask.scope(), params).await?;
     query.commune = commune;
-    Ok(page::page(app.db.incidents(&scope, &query).await.map_err(Problem::of_db)?))
+    Ok((scope, query))
 }
 
 /// `sort=severity` is greatest first, `sort=+severity` smallest first.

@@ -15,6 +15,7 @@ mod clocks;
 mod communes;
 mod devices;
 mod events;
+mod export;
 mod feed_health;
 mod feed_stream;
 mod feeds;

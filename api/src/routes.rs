@@ -16,8 +16,8 @@ use crate::{
     account::Account,
     around,
     ask::{Ask, admit},
-    audit, auth, clocks, communes, devices, events, feed_stream, feeds, health, incident_change,
-    incidents, indicators, keeping, me, metrics, notices, openapi, policy,
+    audit, auth, clocks, communes, devices, events, export, feed_stream, feeds, health,
+    incident_change, incidents, indicators, keeping, me, metrics, notices, openapi, policy,
     problem::Problem,
     process_tree, reports, rules, sightings, status, stream, tokens,
 };
@@ -164,20 +164,11 @@ pub(crate) fn table() -> Vec<Route> {
         Route::public("/api/v1/openapi.json", Nobody, openapi::show),
         Route::new(Method::GET, "/api/v1/me", Reader, me::get),
         Route::new(Method::GET, "/api/v1/status", Reader, status::get),
-        Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list).params(&[
-            "commune",
-            "status",
-            "verdict",
-            "severity_min",
-            "assignee",
-            "label",
-            "q",
-            "updated_since",
-            "due_before",
-            "sort",
-            "cursor",
-            "limit",
-        ]),
+        Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list)
+            .params(incidents::FILTERS),
+        Route::new(Method::GET, "/api/v1/incidents/export", Reader, export::get)
+            .params(export::PARAMS)
+            .audited("incident.export"),
         Route::new(Method::GET, "/api/v1/incidents/stream", Reader, stream::incidents)
             .params(&["commune", "last_event_id"])
             .audited("incident.stream"),

@@ -77,6 +77,9 @@ fn cases(centre: &Centre) -> Vec<Case> {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
     // Listings cut down to a commune.
+    add(Method::GET, "/api/v1/incidents/export", &|of| {
+        target(format!("/api/v1/incidents/export?format=stix&commune={of}"), None, of)
+    });
     for path in ["/api/v1/incidents", "/api/v1/incidents/stream", "/api/v1/events", "/api/v1/feeds"]
     {
         add(Method::GET, path, &|of| target(format!("{path}?commune={of}"), None, of));

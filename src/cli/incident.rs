@@ -1,7 +1,9 @@
 //! `jacquemart incident`.
 
-use clap::{ArgGroup, Args, Subcommand};
-use event::{CommuneId, Level};
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
+use event::{CommuneId, Level, Tlp};
 
 use super::Server;
 
@@ -13,6 +15,7 @@ use super::Server;
   jacquemart incident update ID --status closed --verdict false_positive --comment \"sauvegarde\" --shared
   jacquemart incident list --overdue --sort +due
   jacquemart incident update ID --contained
+  jacquemart incident export --format stix --tlp amber+strict --commune dijon --out dijon.stix.json
   jacquemart incident update ID --nis2-aware 2026-11-28T02:10:00Z
   jacquemart incident update ID --nis2-report early_warning
   jacquemart incident follow
@@ -21,6 +24,8 @@ docs/api.md says what each of them means.")]
 pub(crate) enum Incident {
     /// Incidents, last changed first
     List(IncidentList),
+    /// Write incidents for others to read: NDJSON, CSV, OCSF or STIX 2.1
+    Export(IncidentExport),
     /// One incident with its detections and what happened to it
     Show {
         /// Its id, or as people say it, e.g. DIJON-12
@@ -65,6 +70,34 @@ pub(crate) enum Incident {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct IncidentExport {
+    /// As what
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// With whom a STIX bundle may be shared: clear, green, amber, amber+strict or red
+    #[arg(long, value_name = "TLP")]
+    pub(crate) tlp: Option<Tlp>,
+    /// Where; without it on stdout
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) list: IncidentList,
+}
+
+/// What incidents are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// The API's objects, one a line.
+    Ndjson,
+    /// One line each, for spreadsheets.
+    Csv,
+    /// Incident Findings of OCSF 1.5, one a line.
+    Ocsf,
+    /// A bundle of STIX 2.1.
+    Stix,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct IncidentList {
     /// Only of this commune
     #[arg(long)]
@@ -95,9 +128,9 @@ pub(crate) struct IncidentList {
     /// before it
     #[arg(long, value_name = "ORDER")]
     pub(crate) sort: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub(crate) limit: usize,
+    /// At most so many; 50 in a list, 10,000 in an export
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
     /// Where the last page said the next one begins
     #[arg(long)]
     pub(crate) cursor: Option<String>,

@@ -88,7 +88,7 @@ fn operation(route: &RouteInfo) -> Value {
         "operationId": operation_id(route),
         "summary": words.summary,
         "tags": [route.path.split('/').nth(3).unwrap_or("process")],
-        "parameters": parameters(route),
+        "parameters": parameters(route, words.required),
         "responses": responses(words.answer),
         "x-needs": route.needs,
     });
@@ -139,7 +139,7 @@ fn operation_id(route: &RouteInfo) -> String {
     format!("{}_{}", route.method.as_str().to_ascii_lowercase(), parts.join("_"))
 }
 
-fn parameters(route: &RouteInfo) -> Vec<Value> {
+fn parameters(route: &RouteInfo, required: &[&str]) -> Vec<Value> {
     let in_path = route.path.split('/').filter_map(|part| {
         let name = part.strip_prefix('{')?.strip_suffix('}')?;
         Some(json!({
@@ -149,7 +149,7 @@ fn parameters(route: &RouteInfo) -> Vec<Value> {
     });
     let in_query = route.params.iter().map(|name| {
         json!({
-            "name": name, "in": "query",
+            "name": name, "in": "query", "required": required.contains(name),
             "schema": parameter(route.path, name).unwrap_or_default(),
         })
     });
@@ -166,6 +166,18 @@ fn responses(answer: Answer) -> Value {
         }
         Answer::Nothing => (204, Value::Null),
         Answer::Text => (200, json!({"text/plain": {"schema": {"type": "string"}}})),
+        Answer::Export => {
+            let text = json!({"schema": {"type": "string"}});
+            let bundle = json!({"schema": {"type": "object"}});
+            (
+                200,
+                json!({
+                    "application/x-ndjson": text,
+                    "text/csv": text,
+                    "application/stix+json;version=2.1": bundle,
+                }),
+            )
+        }
         Answer::Stream => (200, json!({"text/event-stream": {"schema": {"type": "string"}}})),
     };
     let mut done = json!({"description": "Done"});
@@ -199,7 +211,7 @@ mod tests {
             for name in members {
                 assert!(member(route.path, name).is_some(), "{}: {name}", words.route);
             }
-            let known: HashSet<&str> = members.iter().copied().collect();
+            let known: HashSet<&str> = members.iter().chain(route.params).copied().collect();
             assert!(words.required.iter().all(|name| known.contains(name)), "{}", words.route);
             assert!(!words.summary.is_empty() && !words.summary.ends_with('.'));
         }

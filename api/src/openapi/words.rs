@@ -25,11 +25,13 @@ pub(super) enum Answer {
     Nothing,
     /// 200 with lines of text.
     Text,
+    /// 200 in one of the formats of an export.
+    Export,
     /// 200 with server-sent events.
     Stream,
 }
 
-use Answer::{Nothing, Object, Page, Stream, Text};
+use Answer::{Export, Nothing, Object, Page, Stream, Text};
 
 const fn words(
     route: &'static str,
@@ -49,6 +51,12 @@ pub(super) const WORDS: &[Words] = &[
     words("GET /api/v1/me", Object(200), "Who asks, and what they may see", &[]),
     words("GET /api/v1/status", Object(200), "Totals of what the caller may see", &[]),
     words("GET /api/v1/incidents", Page, "Incidents that match", &[]),
+    words(
+        "GET /api/v1/incidents/export",
+        Export,
+        "Incidents that match, as NDJSON, CSV, OCSF or STIX 2.1; x-next-cursor where there are more",
+        &["format"],
+    ),
     words(
         "GET /api/v1/incidents/stream",
         Stream,
@@ -96,7 +104,7 @@ pub(super) const WORDS: &[Words] = &[
         "GET /api/v1/sightings",
         Object(200),
         "Where a value was seen, by commune, and the incidents that name it",
-        &[],
+        &["value"],
     ),
     words("GET /api/v1/indicators", Page, "Indicators of compromise, or who knows a value", &[]),
     words("GET /api/v1/indicators/sources", Page, "Where indicators come from", &[]),
@@ -241,6 +249,14 @@ pub(super) fn parameter(path: &str, name: &str) -> Option<Value> {
             "pattern": "^[+-]?(?:updated|created|severity|risk_score|due)$",
             "description": "greatest first; smallest first with a + before it",
         }),
+        "format" => json!({"type": "string", "enum": ["ndjson", "csv", "ocsf", "stix"]}),
+        "tlp" => json!({
+            "type": "string", "enum": ["clear", "green", "amber", "amber+strict", "red"],
+            "description": "with stix alone; amber where it is not given",
+        }),
+        "limit" if path == "/api/v1/incidents/export" => {
+            json!({"type": "integer", "minimum": 1, "maximum": 10_000})
+        }
         "cursor" => json!({"type": "string", "description": "next_cursor of the page before"}),
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": 1_000}),
         "top" => json!({"type": "integer", "minimum": 1, "maximum": 1_000}),

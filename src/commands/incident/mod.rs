@@ -3,13 +3,16 @@
 mod follow;
 mod show;
 
+use std::io::Write as _;
+
+use anyhow::Context as _;
 use event::Timestamp;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::{
     Exit, Failure,
-    cli::{Global, Incident, IncidentList, IncidentUpdate, Output},
+    cli::{ExportFormat, Global, Incident, IncidentExport, IncidentList, IncidentUpdate, Output},
     commands::connect,
     print::{self, cell},
 };
@@ -41,6 +44,7 @@ const SIMILAR_COLUMNS: [print::Column; 8] = [
 pub(crate) async fn run(global: &Global, args: Incident) -> Result<Exit, Failure> {
     match args {
         Incident::List(args) => list(global, args).await,
+        Incident::Export(args) => export(global, args).await,
         Incident::Show { id, server } => {
             let client = connect(global, &server).await?;
             let answer = client.get(&format!("/api/v1/incidents/{id}"), &[]).await?;
@@ -83,9 +87,10 @@ pub(crate) async fn run(global: &Global, args: Incident) -> Result<Exit, Failure
     }
 }
 
-async fn list(global: &Global, args: IncidentList) -> Result<Exit, Failure> {
-    let client = connect(global, &args.server).await?;
-    let mut query = vec![("limit", args.limit.to_string())];
+/// The filters of a list as the API takes them.
+fn filters(args: IncidentList) -> Vec<(&'static str, String)> {
+    let mut query = Vec::new();
+    query.extend(args.limit.map(|limit| ("limit", limit.to_string())));
     query.extend(args.commune.map(|commune| ("commune", commune.to_string())));
     query.extend(args.severity_min.map(|level| ("severity_min", level.to_string())));
     for (name, words) in [("status", args.status), ("verdict", args.verdict)] {
@@ -105,9 +110,38 @@ async fn list(global: &Global, args: IncidentList) -> Result<Exit, Failure> {
     if args.overdue {
         query.push(("due_before", Timestamp::now().to_string()));
     }
-    let answer = client.get("/api/v1/incidents", &query).await?;
+    query
+}
+
+async fn list(global: &Global, args: IncidentList) -> Result<Exit, Failure> {
+    let client = connect(global, &args.server).await?;
+    let answer = client.get("/api/v1/incidents", &filters(args)).await?;
     client.close().await;
     print::list(global.output, &answer, &COLUMNS)?;
+    Ok(Exit::Done)
+}
+
+async fn export(global: &Global, args: IncidentExport) -> Result<Exit, Failure> {
+    let client = connect(global, &args.list.server).await?;
+    let format = match args.format {
+        ExportFormat::Ndjson => "ndjson",
+        ExportFormat::Csv => "csv",
+        ExportFormat::Ocsf => "ocsf",
+        ExportFormat::Stix => "stix",
+    };
+    let mut query = vec![("format", format.to_owned())];
+    query.extend(args.tlp.map(|tlp| ("tlp", tlp.to_string())));
+    query.extend(filters(args.list));
+    let (text, next) = client.text("/api/v1/incidents/export", &query).await?;
+    client.close().await;
+    match &args.out {
+        Some(path) => std::fs::write(path, text)
+            .with_context(|| format!("failed to write {}", path.display()))?,
+        None => std::io::stdout().lock().write_all(&text)?,
+    }
+    if let Some(next) = next {
+        eprintln!("there is more: --cursor {next}");
+    }
     Ok(Exit::Done)
 }
 
