@@ -21,6 +21,9 @@ use crate::{
     problem::Problem,
 };
 
+/// The longest period: ten years.
+const DAYS_MAX: u64 = 3_660;
+
 /// Feeds whose events are counted.
 const FEEDS_MAX: usize = 1_000;
 
@@ -64,6 +67,10 @@ pub(crate) async fn make(app: App, mut ask: Ask) -> Result<Response, Problem> {
             "#/to",
             format!("to: {to} must be after from, and not to come: figures are of what is over"),
         ));
+    }
+    if to.since(from) > std::time::Duration::from_hours(24 * DAYS_MAX) {
+        let detail = format!("from: the period is longer than {DAYS_MAX} days; take a shorter one");
+        return Err(Problem::content("#/from", detail));
     }
     let scope = match &commune {
         Some(commune) => ask.scope().narrowed(commune),

@@ -162,6 +162,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::public("/readyz", Nobody, health::ready),
         Route::public("/metrics", AllCommunes, metrics::show),
         Route::public("/api/v1/openapi.json", Nobody, openapi::show),
+        Route::public("/api/v1/docs", Nobody, openapi::show_page),
         Route::new(Method::GET, "/api/v1/me", Reader, me::get),
         Route::new(Method::GET, "/api/v1/status", Reader, status::get),
         Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list)

@@ -117,7 +117,10 @@ pub(crate) async fn surround(
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     for (name, value) in SECURITY_HEADERS {
-        headers.insert(name, value);
+        // A page for people says what it may show itself.
+        if name != header::CONTENT_SECURITY_POLICY || !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
     }
     response
 }

@@ -60,6 +60,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/readyz",
         "/metrics",
         "/api/v1/openapi.json",
+        "/api/v1/docs",
         "/api/v1/me",
         "/api/v1/status",
         "/api/v1/rules",

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use axum::{
     Json,
     extract::Request,
+    http::header,
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use crate::{
     routes::{Needs, RouteInfo, routes},
 };
 
+mod page;
 mod words;
 
 use words::{Answer, WORDS, Words, member, parameter};
@@ -24,6 +26,19 @@ static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| describe(&routes()));
 /// The description. It tells nothing of what is kept, so anybody may have it.
 pub(crate) async fn show(_: App, _: Request) -> Result<Response, Problem> {
     Ok(Json(&*DESCRIPTION).into_response())
+}
+
+static PAGE: LazyLock<String> = LazyLock::new(|| page::page(&DESCRIPTION));
+
+/// The description for people.
+pub(crate) async fn show_page(_: App, _: Request) -> Result<Response, Problem> {
+    // The style is part of the page, which is made of our own words alone.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ];
+    Ok((headers, PAGE.as_str()).into_response())
 }
 
 fn describe(routes: &[RouteInfo]) -> Value {
@@ -166,6 +181,7 @@ fn responses(answer: Answer) -> Value {
         }
         Answer::Nothing => (204, Value::Null),
         Answer::Text => (200, json!({"text/plain": {"schema": {"type": "string"}}})),
+        Answer::Html => (200, json!({"text/html": {"schema": {"type": "string"}}})),
         Answer::Export => {
             let text = json!({"schema": {"type": "string"}});
             let bundle = json!({"schema": {"type": "object"}});

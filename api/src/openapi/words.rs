@@ -25,13 +25,15 @@ pub(super) enum Answer {
     Nothing,
     /// 200 with lines of text.
     Text,
+    /// 200 with a page for people.
+    Html,
     /// 200 in one of the formats of an export.
     Export,
     /// 200 with server-sent events.
     Stream,
 }
 
-use Answer::{Export, Nothing, Object, Page, Stream, Text};
+use Answer::{Export, Html, Nothing, Object, Page, Stream, Text};
 
 const fn words(
     route: &'static str,
@@ -48,6 +50,7 @@ pub(super) const WORDS: &[Words] = &[
     words("GET /readyz", Object(200), "Whether each part works; 503 where one does not", &[]),
     words("GET /metrics", Text, "Measurements for Prometheus", &[]),
     words("GET /api/v1/openapi.json", Object(200), "This description", &[]),
+    words("GET /api/v1/docs", Html, "This description, for people", &[]),
     words("GET /api/v1/me", Object(200), "Who asks, and what they may see", &[]),
     words("GET /api/v1/status", Object(200), "Totals of what the caller may see", &[]),
     words("GET /api/v1/incidents", Page, "Incidents that match", &[]),

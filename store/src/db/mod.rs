@@ -67,7 +67,7 @@ pub use policy::{
 };
 pub use report::{
     BySeverity, ClockFigure, Coverage, Duration as ReportDuration, DurationName, IncidentFigures,
-    LISTED_MAX, ListedIncident, NewReport, Report, ReportInfo, Reports, RuleFigure,
+    LISTED_MAX, ListedIncident, NewReport, REPORTS_MAX, Report, ReportInfo, Reports, RuleFigure,
 };
 pub use risk::{IncidentRisk, IncidentRule, RulePoints};
 pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};

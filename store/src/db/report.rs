@@ -17,6 +17,9 @@ pub const LISTED_MAX: usize = 1_000;
 /// Rules and techniques that a report names.
 pub(super) const TOP_MAX: usize = 20;
 
+/// Reports that are kept of one commune, or of all.
+pub const REPORTS_MAX: u64 = 1_000;
+
 /// How many there are of each severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BySeverity {
@@ -232,7 +235,8 @@ pub trait Reports: Send + Sync {
     /// What the rules in force at `at` cover; the scope only shows that somebody was let in.
     async fn coverage(&self, scope: &Scope, at: Timestamp) -> Result<Coverage, DbError>;
     /// Keeps a report. Missing: a commune that is not there or not in scope; all of them for a scope
-    /// that is not all. Refused: an end that is not after the beginning, or is to come.
+    /// that is not all. Refused: an end that is not after the beginning, or is to come; more than
+    /// [`REPORTS_MAX`] of one commune.
     async fn keep_report(
         &self,
         scope: &Scope,

@@ -13,8 +13,8 @@ use crate::{
     Scope,
     db::{
         BySeverity, ClockFigure, ClockName, Coverage, DbError, DurationName, Hook, IncidentChange,
-        IncidentFigures, IncidentStatus, NewReport, NoticeKind, NoticeOutcome, ReportDuration,
-        RuleCause, RuleText, SharedDatabase, Verdict,
+        IncidentFigures, IncidentStatus, NewReport, NoticeKind, NoticeOutcome, REPORTS_MAX,
+        ReportDuration, RuleCause, RuleText, SharedDatabase, Verdict,
     },
 };
 
@@ -179,6 +179,15 @@ pub async fn reports_are_kept<F: Fixture>() {
         let kept = db.keep_report(&scope, new(of), "bob", at(61)).await;
         assert!(matches!(kept, Err(DbError::Missing { what: "commune", .. })), "{kept:?}");
     }
+    for n in 1..REPORTS_MAX {
+        let of_talant = NewReport { figures: n.to_string(), ..new(Some("talant")) };
+        db.keep_report(&Scope::all(), of_talant, "ana", at(61)).await.unwrap();
+    }
+    let last = NewReport { figures: "0".to_owned(), ..new(Some("talant")) };
+    db.keep_report(&Scope::all(), last, "ana", at(61)).await.unwrap();
+    let more = db.keep_report(&Scope::all(), new(Some("talant")), "ana", at(62)).await;
+    assert!(matches!(more, Err(DbError::Refused(_))), "{more:?}");
+    db.keep_report(&Scope::all(), new(Some("dijon")), "ana", at(62)).await.unwrap();
     for wrong in [NewReport { to: at(0), ..new(None) }, NewReport { to: at(62), ..new(None) }] {
         let kept = db.keep_report(&Scope::all(), wrong, "bob", at(61)).await;
         assert!(matches!(kept, Err(DbError::Refused(_))), "{kept:?}");

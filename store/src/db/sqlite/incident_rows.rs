@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use event::{IncidentId, Timestamp};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
     super::{DbError, Incident, IncidentStatus, Verdict},
@@ -13,7 +13,11 @@ use super::{
 pub(super) const COLUMNS: &str = "seq, id, number, commune, title, severity, status, verdict, \
      entities, tags, detections, first_event, last_event, created, updated, version, \
      comments_bytes, severity_detected, severity_override, rules_points, risk_score, assignee, \
-     labels, acknowledged, resolved, closed, merged_into, contained, nis2_aware, clocks, due";
+     labels, acknowledged, resolved, closed, merged_into, contained, nis2_aware, \
+     (SELECT clocks FROM incident_clocks WHERE incident_clocks.incident = seq), due";
+
+/// What an incident without clocks has.
+const NO_CLOCKS: &str = "[]";
 
 /// An incident and what only its table knows.
 pub(super) struct Stored {
@@ -40,8 +44,8 @@ pub(super) fn insert(
         .prepare_cached(&format!(
             "INSERT INTO incident (id, commune, number, severity, severity_detected, status,
                  detections, first_event, last_event, created, updated, version, title, tags,
-                 entities, rules_points, risk_score, clocks, due, change)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})"
+                 entities, rules_points, risk_score, due, change)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_CHANGE})"
         ))?
         .insert(params![
             incident.id.as_bytes(),
@@ -61,10 +65,12 @@ pub(super) fn insert(
             to_json(&incident.entities)?,
             rules_points,
             incident.risk_score,
-            to_json(&incident.clocks)?,
             incident.due.map(Timestamp::as_nanos),
             incident.updated.as_nanos(),
         ])?;
+    if !incident.clocks.is_empty() {
+        put_clocks(db, seq, &to_json(&incident.clocks)?)?;
+    }
     write_text(db, seq, incident)?;
     Ok(seq)
 }
@@ -81,7 +87,7 @@ pub(super) fn update(
              status = ?, verdict = ?, assignee = ?, labels = ?, detections = ?, first_event = ?,
              last_event = ?, updated = ?, acknowledged = ?, resolved = ?, closed = ?, version = ?,
              title = ?, tags = ?, entities = ?, rules_points = ?, risk_score = ?, merged_into = ?,
-             change = {NEXT_CHANGE}
+             contained = ?, nis2_aware = ?, change = {NEXT_CHANGE}
          WHERE seq = ?"
     ))?
     .execute(params![
@@ -106,6 +112,8 @@ pub(super) fn update(
         rules_points,
         incident.risk_score,
         incident.merged_into.map(|id| *id.as_bytes()),
+        incident.contained.map(Timestamp::as_nanos),
+        incident.nis2_aware.map(Timestamp::as_nanos),
         incident.updated.as_nanos(),
         seq,
     ])?;
@@ -113,20 +121,29 @@ pub(super) fn update(
     write_text(db, seq, incident)
 }
 
-/// Keeps its clocks where they are others: a detection that joins changes none.
+/// Keeps its clocks where they are others.
 fn write_clocks(db: &Connection, seq: i64, incident: &Incident) -> Result<(), DbError> {
     let clocks = to_json(&incident.clocks)?;
+    let known: Option<String> = db
+        .prepare_cached("SELECT clocks FROM incident_clocks WHERE incident = ?")?
+        .query_row([seq], |row| row.get(0))
+        .optional()?;
+    if known.as_deref().unwrap_or(NO_CLOCKS) == clocks {
+        return Ok(());
+    }
+    put_clocks(db, seq, &clocks)?;
+    // Not with the rest of the row: whoever sets it writes its index.
+    db.prepare_cached("UPDATE incident SET due = ? WHERE seq = ?")?
+        .execute(params![incident.due.map(Timestamp::as_nanos), seq])?;
+    Ok(())
+}
+
+fn put_clocks(db: &Connection, seq: i64, clocks: &str) -> Result<(), DbError> {
     db.prepare_cached(
-        "UPDATE incident SET clocks = ?1, due = ?2, contained = ?3, nis2_aware = ?4
-         WHERE seq = ?5 AND (clocks <> ?1 OR contained IS NOT ?3 OR nis2_aware IS NOT ?4)",
+        "INSERT INTO incident_clocks (incident, clocks) VALUES (?, ?)
+         ON CONFLICT DO UPDATE SET clocks = excluded.clocks",
     )?
-    .execute(params![
-        clocks,
-        incident.due.map(Timestamp::as_nanos),
-        incident.contained.map(Timestamp::as_nanos),
-        incident.nis2_aware.map(Timestamp::as_nanos),
-        seq,
-    ])?;
+    .execute(params![seq, clocks])?;
     Ok(())
 }
 
@@ -157,6 +174,7 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored, DbError> {
     let number = |column| row.get::<_, i64>(column);
     let maybe_time = |column| row.get::<_, Option<i64>>(column).map(|nanos| nanos.map(time));
     let verdict: Option<String> = row.get(7)?;
+    let clocks: Option<String> = row.get(29)?;
     let severity_override: Option<String> = row.get(18)?;
     let incident = Incident {
         id: IncidentId::from_bytes(row.get(1)?),
@@ -186,7 +204,7 @@ pub(super) fn stored(row: &Row<'_>) -> Result<Stored, DbError> {
         merged_into: row.get::<_, Option<[u8; 16]>>(26)?.map(IncidentId::from_bytes),
         contained: maybe_time(27)?,
         nis2_aware: maybe_time(28)?,
-        clocks: from_json("list of clocks", &text(29)?)?,
+        clocks: from_json("list of clocks", clocks.as_deref().unwrap_or(NO_CLOCKS))?,
         due: maybe_time(30)?,
         version: unsigned(number(15)?)?,
     };

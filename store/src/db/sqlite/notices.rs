@@ -20,7 +20,8 @@ const AT_ONCE: i64 = 500;
 
 const NOTICE: &str = "notice.id, notice.hook, incident.id, notice.commune, incident.number,
      notice.kind, incident.severity, incident.status, notice.made, notice.due, notice.attempts,
-     notice.state, notice.error, notice.clock, incident.clocks";
+     notice.state, notice.error, notice.clock,
+     (SELECT clocks FROM incident_clocks WHERE incident_clocks.incident = notice.incident)";
 
 /// Makes the notices of what changed since `hook` last looked; how many, and whether there may be
 /// more. A hook that never looked begins with what changes from now on.
@@ -246,7 +247,8 @@ fn read(row: &Row<'_>) -> Result<Notice, DbError> {
     let text = |column| row.get::<_, String>(column);
     let clock: Option<String> = row.get(13)?;
     let clock = clock.map(|name| word(&ClockName::ALL, ClockName::as_str, &name)).transpose()?;
-    let clocks: Vec<Clock> = from_json("list of clocks", &text(14)?)?;
+    let clocks: Option<String> = row.get(14)?;
+    let clocks: Vec<Clock> = from_json("list of clocks", clocks.as_deref().unwrap_or("[]"))?;
     let running =
         clocks.iter().find(|running| Some(running.name) == clock && running.met.is_none());
     Ok(Notice {

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     super::{
-        Coverage, DbError, IncidentFigures, NewReport, Report, ReportInfo, Reports, RuleFigure,
+        Coverage, DbError, IncidentFigures, NewReport, REPORTS_MAX, Report, ReportInfo, Reports,
+        RuleFigure,
         report::{TOP_MAX, Tally, check, is_technique},
     },
     Sqlite,
@@ -175,6 +176,14 @@ fn keep(
         None => {
             return Err(DbError::Missing { what: "commune", id: "of all communes".to_owned() });
         }
+    }
+    let kept: i64 = db
+        .prepare_cached("SELECT count(*) FROM report WHERE commune IS ?")?
+        .query_row([report.commune.as_ref().map(CommuneId::as_str)], |row| row.get(0))?;
+    if unsigned(kept)? >= REPORTS_MAX {
+        return Err(DbError::Refused(format!(
+            "there are {kept} reports of it already, and no more are kept; show one of them"
+        )));
     }
     let digest = hex(&Sha256::digest(&report.figures));
     let commune = report.commune.as_ref().map(CommuneId::as_str);

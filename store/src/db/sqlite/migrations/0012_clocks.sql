@@ -3,9 +3,14 @@
 ALTER TABLE incident ADD COLUMN contained INTEGER;
 -- Since when the commune knows that it is to be reported under NIS 2.
 ALTER TABLE incident ADD COLUMN nis2_aware INTEGER;
-ALTER TABLE incident ADD COLUMN clocks TEXT NOT NULL DEFAULT '[]'; -- JSON: name, started, due, met
 -- When the first of its clocks that run breaks.
 ALTER TABLE incident ADD COLUMN due INTEGER;
+
+-- Its clocks, apart: every detection that joins writes its row, and changes none of them.
+CREATE TABLE incident_clocks (
+    incident INTEGER PRIMARY KEY REFERENCES incident (seq),
+    clocks   TEXT NOT NULL -- JSON: name, started, due, met
+) STRICT;
 
 -- Of nothing that every detection changes: writing an index costs raising most.
 CREATE INDEX incident_by_due ON incident (due, id) WHERE due IS NOT NULL;
