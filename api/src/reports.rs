@@ -105,8 +105,8 @@ pub(crate) async fn make(app: App, mut ask: Ask) -> Result<Response, Problem> {
         }
     }
     let figures = figures(&app, &scope, commune.as_ref(), [from, to], now).await?;
-    // Members in the order of their names, no spaces, whole numbers: the same figures are the same
-    // text, wherever it is written again.
+    // No spaces, whole numbers alone: what is read and written again is the same text, whose digest
+    // anybody can make.
     let report = NewReport { commune, from, to, figures: figures.to_string() };
     let by = ask.caller().name.clone();
     let kept = app.db.keep_report(ask.scope(), report, &by, now).await.map_err(Problem::of_db)?;

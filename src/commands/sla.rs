@@ -30,6 +30,10 @@ pub(crate) async fn run(global: &Global, args: Sla) -> Result<Exit, Failure> {
             {
                 items.retain(|item| item["commune"] == only.as_str());
             }
+            for item in answer.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                named(global, item);
+            }
             print::list(global.output, &answer, COLUMNS)?;
         }
         Sla::Set { commune, severity, targets, server } => {
@@ -42,8 +46,9 @@ pub(crate) async fn run(global: &Global, args: Sla) -> Result<Exit, Failure> {
                 "resolve_min": minutes(targets.resolve),
             });
             let client = connect(global, &server).await?;
-            let answer = client.send(Method::PUT, "/api/v1/sla", body).await?;
+            let mut answer = client.send(Method::PUT, "/api/v1/sla", body).await?;
             client.close().await;
+            named(global, &mut answer);
             match global.output {
                 Output::Json => print::json(&answer)?,
                 Output::Table => print::table(&[answer], COLUMNS)?,
@@ -51,4 +56,21 @@ pub(crate) async fn run(global: &Global, args: Sla) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// For people, the line of all communes and what has no clock have a word.
+fn named(global: &Global, item: &mut Value) {
+    if global.output == Output::Json {
+        return;
+    }
+    for (name, word) in [
+        ("commune", "(all)"),
+        ("acknowledge_min", "off"),
+        ("contain_min", "off"),
+        ("resolve_min", "off"),
+    ] {
+        if item[name].is_null() {
+            item[name] = word.into();
+        }
+    }
 }
