@@ -11,6 +11,7 @@ mod keeping;
 mod notify;
 mod report;
 pub(crate) mod rules;
+mod saved_hunt;
 mod sla;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub(crate) use incident::{ExportFormat, Incident, IncidentExport, IncidentList, 
 pub(crate) use keeping::{Days, Hold, Purge};
 pub(crate) use notify::Notify;
 pub(crate) use report::{Report, ReportFormat, ReportOutput};
+pub(crate) use saved_hunt::SavedHunt;
 pub(crate) use sla::{Minutes, Sla};
 
 /// Jacquemart keeps watch over a metropolitan area: it collects events, matches Sigma rules,
@@ -108,6 +110,9 @@ pub(crate) enum Command {
     Decode(Decode),
     /// Search events
     Hunt(Hunt),
+    /// Keep, share and list hunts
+    #[command(subcommand)]
+    SavedHunt(SavedHunt),
     /// Say where a value was seen: communes, devices, users, incidents
     Sightings(Sightings),
     /// Show an event, and what else happened on its device

@@ -52,6 +52,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Detect(args) => c::detect::run(&global, args),
         Command::Decode(args) => c::decode::run(&global, args),
         Command::Hunt(args) => c::hunt::run(&global, args).await,
+        Command::SavedHunt(args) => c::saved_hunt::run(&global, args).await,
         Command::Event(args) => c::events::run(&global, args).await,
         Command::Incident(args) => c::incident::run(&global, args).await,
         Command::Sla(args) => c::sla::run(&global, args).await,

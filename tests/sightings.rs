@@ -48,3 +48,54 @@ fn a_value_is_seen_where_it_is() {
     assert_eq!((&none["total"], &none["communes"]), (&json!(0), &json!([])));
     assert!(!centre.run(&["sightings", ""]).status.success());
 }
+
+/// A hunt that is kept runs by its name, and others see it where it is shared.
+#[test]
+fn saved_hunts_run_by_their_name() {
+    let mut centre = Centre::new("");
+    let key = centre.onboard("dijon", "pc", "ecs");
+    centre.start();
+    let event = |host: &str, user: &str| {
+        json!({"host": {"name": host}, "user": {"name": user}}).to_string() + "\n"
+    };
+    let body = event("pc-1", "ana") + &event("pc-1", "bob") + &event("pc-2", "ana");
+    assert_eq!(support::post(&centre, &key, body).0, 200);
+    let until = Instant::now() + Duration::from_secs(30);
+    while centre.json(&["hunt", "--top", "host.name"])["total"] != 3 {
+        assert!(Instant::now() < until, "they are not indexed");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let add = ["saved-hunt", "add", "ana", "user.name:ana"];
+    let kept = centre.json(&[&add[..], &["--commune", "dijon", "--shared"]].concat());
+    assert_eq!((&kept["shared"], &kept["commune"]), (&json!(true), &json!("dijon")));
+    centre.json(&["saved-hunt", "add", "mine", "user.name:bob or user.name:eve"]);
+    let total = |args: &[&str]| {
+        centre.json(&[&["hunt", "--top", "host.name"][..], args].concat())["total"].clone()
+    };
+    assert_eq!(total(&["--saved", "ana"]), 2);
+    assert_eq!(total(&["--saved", kept["id"].as_str().unwrap(), "host.name:pc-2"]), 1);
+    // The narrower query is of all of the saved one, not of its last part.
+    assert_eq!(total(&["--saved", "mine", "host.name:pc-1"]), 1);
+    assert_eq!(total(&["--saved", "mine", "host.name:pc-2"]), 0);
+
+    // Somebody of the commune sees what is shared there and nothing else.
+    let made = centre.json(&["token", "add", "dsi", "--commune", "dijon"]);
+    let token = made["secret"].as_str().unwrap();
+    let as_dsi = ["--url", &centre.api, "--token", token];
+    let listed = centre.json(&[&["saved-hunt", "list"][..], &as_dsi].concat());
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["items"][0]["name"], "ana");
+    let run = |args: &[&str]| centre.run(&[args, &as_dsi].concat());
+    assert_eq!(run(&["hunt", "--saved", "mine"]).status.code(), Some(3));
+    assert!(!run(&["saved-hunt", "remove", "ana"]).status.success(), "a reader removes nothing");
+
+    let wrong = centre.run(&["saved-hunt", "add", "wrong", "user.name:("]);
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(!wrong.status.success() && said.contains("column"), "{said}");
+    let twice = centre.run(&add);
+    let said = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(!twice.status.success() && said.contains("is taken"), "{said}");
+    centre.json(&["saved-hunt", "remove", "ana"]);
+    assert_eq!(centre.run(&["hunt", "--saved", "ana"]).status.code(), Some(3));
+    centre.stop();
+}

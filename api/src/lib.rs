@@ -40,6 +40,7 @@ mod quota;
 mod reports;
 mod routes;
 mod rules;
+mod saved_hunts;
 mod sightings;
 mod status;
 mod stream;

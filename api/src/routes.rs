@@ -19,7 +19,7 @@ use crate::{
     audit, auth, clocks, communes, devices, events, export, feed_stream, feeds, health,
     incident_change, incidents, indicators, keeping, me, metrics, notices, openapi, policy,
     problem::Problem,
-    process_tree, reports, rules, sightings, status, stream, tokens,
+    process_tree, reports, rules, saved_hunts, sightings, status, stream, tokens,
 };
 
 /// Who may ask.
@@ -282,6 +282,13 @@ pub(crate) fn table() -> Vec<Route> {
             .body(&["commune", "query", "from", "to", "reason"])
             .audited("purge.ask"),
         Route::new(Method::GET, "/api/v1/purges/{id}", Reader, keeping::purge),
+        Route::new(Method::GET, "/api/v1/hunts", Reader, saved_hunts::list),
+        Route::new(Method::POST, "/api/v1/hunts", Analyst, saved_hunts::save)
+            .body(&["name", "query", "note", "commune", "shared"])
+            .audited("hunt.save"),
+        Route::new(Method::GET, "/api/v1/hunts/{id}", Reader, saved_hunts::get),
+        Route::new(Method::DELETE, "/api/v1/hunts/{id}", Analyst, saved_hunts::forget)
+            .audited("hunt.forget"),
         Route::new(Method::GET, "/api/v1/reports", Reader, reports::list),
         Route::new(Method::POST, "/api/v1/reports", Reader, reports::make)
             .body(&["commune", "from", "to", "anew"])

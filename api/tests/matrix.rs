@@ -74,6 +74,7 @@ fn cases(centre: &Centre) -> Vec<Case> {
         "/api/v1/purges",
         "/api/v1/sla",
         "/api/v1/reports",
+        "/api/v1/hunts",
     ] {
         add(Method::GET, path, &|_| target(path, None, "-"));
     }
@@ -239,6 +240,20 @@ fn cases(centre: &Centre) -> Vec<Case> {
     add(Method::POST, "/api/v1/purges", &|of| {
         let body = json!({"commune": of, "query": "user.name:x", "reason": "ours"});
         target("/api/v1/purges", Some(body), of)
+    });
+    let hunt = |of: &str| match of {
+        "dijon" => centre.dijon.hunt.clone(),
+        "talant" => centre.talant.hunt.clone(),
+        _ => "0".repeat(centre.dijon.hunt.len()),
+    };
+    for method in [Method::GET, Method::DELETE] {
+        add(method, "/api/v1/hunts/{id}", &|of| {
+            target(format!("/api/v1/hunts/{}", hunt(of)), None, hunt(of))
+        });
+    }
+    add(Method::POST, "/api/v1/hunts", &|of| {
+        let body = json!({"name": format!("hunt of {of}"), "query": "user.name:x", "commune": of});
+        target("/api/v1/hunts", Some(body), of)
     });
     add(Method::POST, "/api/v1/reports", &|of| {
         let (from, to) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");

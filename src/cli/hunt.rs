@@ -10,12 +10,16 @@ use super::Server;
   jacquemart hunt 'process.command_line:mimikatz' --commune dijon --since 24h
   jacquemart hunt 'event.code:4688 and not user.name:svc-*' --from 2026-03-01T00:00:00Z
   jacquemart hunt 'event.kind:pipeline_error' -o json
+  jacquemart hunt --saved certutil --since 7d
 
 The query language is described in docs/hunting.md.")]
 pub(crate) struct Hunt {
     /// What to look for; nothing is everything
     #[arg(default_value = "")]
     pub(crate) query: String,
+    /// What a saved hunt looks for, by its name or id; a query beside it narrows it down
+    #[arg(long, value_name = "HUNT")]
+    pub(crate) saved: Option<String>,
     #[command(flatten)]
     pub(crate) within: Within,
     /// At most so many events (100 where it is not said); with --top so many values of each field (10)

@@ -25,6 +25,7 @@ mod quota;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod rules;
+pub(crate) mod saved_hunt;
 pub(crate) mod serve;
 pub(crate) mod sightings;
 pub(crate) mod sla;

@@ -175,6 +175,10 @@ pub(super) const WORDS: &[Words] = &[
         &["commune", "query", "reason"],
     ),
     words("GET /api/v1/purges/{id}", Object(200), "A purge", &[]),
+    words("GET /api/v1/hunts", Page, "Hunts that are kept or shared", &[]),
+    words("POST /api/v1/hunts", Object(201), "Keep a hunt", &["name", "query"]),
+    words("GET /api/v1/hunts/{id}", Object(200), "A hunt that is kept", &[]),
+    words("DELETE /api/v1/hunts/{id}", Object(200), "Forget a hunt", &[]),
     words("GET /api/v1/reports", Page, "Reports that were made", &[]),
     words(
         "POST /api/v1/reports",
@@ -295,7 +299,7 @@ pub(super) fn member(path: &str, name: &str) -> Option<Value> {
             "description": "minutes; 0 is no clock, null what holds without",
         }),
         "regime" => json!({"type": ["string", "null"], "enum": ["essential", "important", null]}),
-        "contained" | "anew" => json!({"type": "boolean"}),
+        "contained" | "anew" | "shared" => json!({"type": "boolean"}),
         "nis2_aware" => json!({
             "type": ["string", "null"], "format": "date-time",
             "description": "since when it is known to be one to report; null, with a reason, that it is none",
@@ -316,6 +320,7 @@ pub(super) fn member(path: &str, name: &str) -> Option<Value> {
         "name" if path == "/api/v1/tokens" => {
             json!({"type": "string", "pattern": "^[A-Za-z0-9._@-]{1,63}$"})
         }
+        "name" if path == "/api/v1/hunts" => text(100),
         "name" | "owner" => text(200),
         "records_per_s" | "bytes_per_s" => json!({"type": "integer", "minimum": 1}),
         "days" => json!({"type": "integer", "minimum": 1, "maximum": 3_650}),
@@ -323,7 +328,7 @@ pub(super) fn member(path: &str, name: &str) -> Option<Value> {
         "overlap_s" => json!({"type": "integer", "minimum": 0, "maximum": 2_592_000}),
         "from" | "to" | "expires" => time(),
         "query" => json!({"type": "string", "minLength": 1, "maxLength": 16_384}),
-        "reason" => text(2_000),
+        "reason" | "note" => text(2_000),
         "filter" => json!({"type": "string", "description": "a Sigma filter, YAML"}),
         "select" => {
             json!({"type": "string", "description": "rules by selector: docs/rules-operations.md"})

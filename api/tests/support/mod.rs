@@ -31,8 +31,8 @@ use store::{
     auth::{Caller, DataDir, Role, Secret, TokenInfo},
     db::{
         self, FeedCounts, FeedFailure, Hook, NewException, NewHold, NewPurge, NewReport,
-        NoticeKind, NoticeOutcome, OwnTargets, Position, Regime, SeenDevice, SetTargets,
-        SharedDatabase,
+        NewSavedHunt, NoticeKind, NoticeOutcome, OwnTargets, Position, Regime, SeenDevice,
+        SetTargets, SharedDatabase,
     },
     hunt::{
         FieldStatistics, Histogram, Hunt, HuntAnswer, HuntError, HuntRequest, Statistics,
@@ -347,6 +347,8 @@ pub(crate) struct Whose {
     pub(crate) hold: String,
     /// The id of its one purge.
     pub(crate) purge: String,
+    /// A hunt shared there.
+    pub(crate) hunt: String,
     /// A report of it.
     pub(crate) report: String,
     /// The id of its one notice, which was given up.
@@ -633,6 +635,14 @@ async fn raise_in(
         reason: format!("{of}'s secret reason"),
     };
     let purge = db.ask_purge(scope, purge, "soc", now).await.unwrap();
+    let hunt = NewSavedHunt {
+        name: format!("{of}-secret"),
+        query: format!("user.name:{of}-secret"),
+        note: None,
+        commune: Some(commune(of)),
+        shared: true,
+    };
+    let hunt = db.save_hunt(scope, hunt, "soc", now).await.unwrap();
     let report = NewReport {
         commune: Some(commune(of)),
         from: now.minus(std::time::Duration::from_hours(1)),
@@ -646,6 +656,7 @@ async fn raise_in(
         hold: hold.id,
         purge: purge.id,
         report: report.info.id,
+        hunt: hunt.id,
         notice: given_up(db, incident).await,
         events,
     }

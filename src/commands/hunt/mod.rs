@@ -12,8 +12,8 @@ use crate::{
     Exit, Failure,
     cli::{Global, Hunt, Output},
     client::Client,
-    commands::connect,
-    print::{cell, safe},
+    commands::{connect, saved_hunt},
+    print::{cell, safe, text},
 };
 
 /// Events that are listed where the command does not say, and those of a page of all.
@@ -26,6 +26,18 @@ pub(crate) async fn run(global: &Global, args: Hunt) -> Result<Exit, Failure> {
     }
     let mut query = vec![("q", args.query.clone())];
     query.extend(args.within.query());
+    if let Some(saved) = &args.saved {
+        let saved = saved_hunt::find(&client, saved).await?;
+        let of_it = text(&saved, "query");
+        query[0].1 = match args.query.trim() {
+            "" => of_it,
+            narrower => format!("({of_it}) and ({narrower})"),
+        };
+        let commune = text(&saved, "commune");
+        if args.within.commune.is_none() && !commune.is_empty() {
+            query.push(("commune", commune));
+        }
+    }
     let outcome = if args.top.is_some() || args.histogram.is_some() {
         count(global.output, &client, query, &args).await
     } else {

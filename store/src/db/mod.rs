@@ -36,6 +36,7 @@ mod register;
 mod report;
 mod risk;
 mod rule;
+mod saved_hunt;
 mod similar;
 mod split;
 pub mod sqlite;
@@ -71,6 +72,7 @@ pub use report::{
 };
 pub use risk::{IncidentRisk, IncidentRule, RulePoints};
 pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};
+pub use saved_hunt::{NewSavedHunt, SAVED_HUNTS_MAX, SavedHunt, SavedHunts};
 pub use split::{Publication, PurgedEvents, SplitMeta};
 
 /// One page of a listing, newest first, and where the next begins.
@@ -129,7 +131,7 @@ pub struct FeedKey {
 /// transaction, durable when it returns; reads see what returned before they began; an object
 /// outside the scope answers exactly as one that does not exist.
 #[async_trait]
-pub trait Database: Clocks + Keeping + Reports + Send + Sync + 'static {
+pub trait Database: Clocks + Keeping + Reports + SavedHunts + Send + Sync + 'static {
     // Who may come in.
 
     /// The caller whom `token` stands for; `None` where it is unknown or expired at `now`.

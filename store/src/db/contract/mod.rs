@@ -33,6 +33,7 @@ pub mod raise;
 pub mod registers;
 pub mod reports;
 pub mod rules;
+pub mod saved_hunts;
 pub mod tenancy;
 pub mod tokens;
 pub mod work;
@@ -76,6 +77,7 @@ macro_rules! db_contract {
                 closes_for_good],
             reports: [periods_add_up, coverage_is_of_a_moment, reports_are_kept],
             rules: [any_moment_can_be_asked, the_same_again_changes_nothing, clocks_may_go_back],
+            saved_hunts: [hunts_are_for_whom_they_are, hunts_are_checked],
             tenancy: [foreign_and_absent_are_alike, lists_hold_the_scope,
                 communes_never_share_incidents],
             tokens: [tokens_open_their_scope, tokens_end, tokens_are_checked],

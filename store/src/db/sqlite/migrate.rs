@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_keeping.sql"),
     include_str!("migrations/0012_clocks.sql"),
     include_str!("migrations/0013_reports.sql"),
+    include_str!("migrations/0014_saved_hunts.sql"),
 ];
 
 /// Brings the schema up to date, one transaction per version.

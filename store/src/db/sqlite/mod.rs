@@ -47,6 +47,7 @@ mod quotas;
 mod raise;
 mod reports;
 mod rules;
+mod saved_hunts;
 mod splits;
 mod sql;
 mod tokens;
