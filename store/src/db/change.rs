@@ -119,6 +119,8 @@ pub(super) fn merge(
     // The judgement is the other's; this one only must have some.
     from.verdict.get_or_insert(Verdict::Undetermined);
     from.merged_into = Some(into.id);
+    // What is to be reported is the other one now.
+    from.nis2_aware = None;
     from.detections = 0;
     from.updated = from.updated.max(by.now);
     from.version += 1;

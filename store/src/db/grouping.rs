@@ -233,6 +233,16 @@ pub(super) fn absorb(incident: &mut Incident, other: &Incident, rules_points: u3
         incident.severity_detected = other.severity_detected;
         incident.title.clone_from(&other.title);
     }
+    if let Some(aware) = other.nis2_aware {
+        incident.nis2_aware = Some(incident.nis2_aware.map_or(aware, |own| own.min(aware)));
+        // What was reported of the one was reported of both.
+        for sent in other.clocks.iter().filter(|sent| sent.name.report().is_some()) {
+            match incident.clocks.iter_mut().find(|own| own.name == sent.name) {
+                Some(own) => own.met = own.met.or(sent.met),
+                None => incident.clocks.push(*sent),
+            }
+        }
+    }
     incident.detections += other.detections;
     incident.first_event = incident.first_event.min(other.first_event);
     incident.last_event = incident.last_event.max(other.last_event);

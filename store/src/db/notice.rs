@@ -29,7 +29,7 @@ pub struct Hook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
-    /// It was opened, or became severe enough to be told of.
+    /// It was opened, or became severe enough to be told of, or is to be reported under NIS 2.
     Opened,
     /// It became more severe.
     Severity,
@@ -179,10 +179,16 @@ pub(super) fn news(
     let mut kinds = Vec::new();
     match told {
         None => {
-            if !of_its || incident.severity < hook.severity_min || !incident.status.is_open() {
+            // What the law wants reported is told of however severe it is, and though it is closed.
+            let is_reported = incident.nis2_aware.is_some();
+            let is_open = incident.status.is_open();
+            let is_severe = incident.severity >= hook.severity_min;
+            if !of_its || !(is_reported || is_severe && is_open) {
                 return None;
             }
-            kinds.push((NoticeKind::Opened, Duration::ZERO));
+            if is_open {
+                kinds.push((NoticeKind::Opened, Duration::ZERO));
+            }
             if incident.status == IncidentStatus::New {
                 kinds.push((NoticeKind::Unacknowledged, hook.unacknowledged_after));
             }

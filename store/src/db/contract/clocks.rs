@@ -227,6 +227,47 @@ pub async fn nis2_runs_from_awareness<F: Fixture>() {
     );
 }
 
+/// What is to be reported is told of however severe it is, and goes along with a merge.
+pub async fn reports_outlive_severity_and_merging<F: Fixture>() {
+    let (_fixture, db, id) = incident::<F>().await;
+    add_communes(&db, &["dijon"]).await;
+    db.set_regime(&commune("dijon"), Some(Regime::Essential)).await.unwrap();
+    let hook = Hook {
+        name: "cadre".to_owned(),
+        communes: None,
+        severity_min: Level::Critical,
+        kinds: BTreeSet::from([NoticeKind::Opened, NoticeKind::ClockBroken]),
+        unacknowledged_after: Duration::ZERO,
+    };
+    let told = async |minute| {
+        while db.make_notices(&hook, at(minute)).await.unwrap().1 {}
+        let due = db.due_notices(&hook.name, at(minute), 100).await.unwrap();
+        due.into_iter().map(|notice| (notice.incident, notice.clock)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(0).await, []);
+    change(&db, id, to(IncidentStatus::Acknowledged), 1).await;
+    assert_eq!(told(1).await, [], "it is of medium severity");
+    change(&db, id, aware(0), 2).await;
+    change(&db, id, report(Nis2Report::EarlyWarning), 3).await;
+    assert_eq!(told(3).await, [(id, None)]);
+    // One that was closed before anybody knew is told of when its report is late.
+    let closed_one = opened(&db, detection("dijon", 7, &[host("other")])).await;
+    change(&db, closed_one, closed(Verdict::TruePositive), 4).await;
+    change(&db, closed_one, aware(0), 5).await;
+    let late = told(DAY).await;
+    assert!(late.contains(&(closed_one, Some(ClockName::Nis2EarlyWarning))), "{late:?}");
+
+    let into = opened(&db, detection("dijon", 8, &[host("third")])).await;
+    let left = db.merge_incident(&Scope::all(), id, into, "ana", at(6)).await.unwrap();
+    assert_eq!(left.nis2_aware, Some(at(0)));
+    let [early, notification] =
+        [ClockName::Nis2EarlyWarning, ClockName::Nis2Notification].map(|name| left.clock(name));
+    assert_eq!(early.unwrap().met, Some(at(3)));
+    assert_eq!((notification.unwrap().due, notification.unwrap().met), (at(3 * DAY), None));
+    let gone = get(&db, id).await;
+    assert_eq!((gone.nis2_aware, gone.due), (None, None));
+}
+
 /// What breaks first is listed first, and what has no clock is not.
 pub async fn lists_go_by_what_is_due<F: Fixture>() {
     let fixture = F::fresh().await;

@@ -54,7 +54,7 @@ macro_rules! db_contract {
             catalog: [publishes, cursors_never_move_back, replays_do_not_resurrect,
                 merges_need_their_sources, splits_are_pruned],
             clocks: [targets_hold_for_what_opens_next, clocks_follow_the_work,
-                nis2_runs_from_awareness, lists_go_by_what_is_due, clocks_are_told],
+                nis2_runs_from_awareness, reports_outlive_severity_and_merging, lists_go_by_what_is_due, clocks_are_told],
             concurrency: [many_raise_and_read, raising_at_once_raises_once],
             correlations: [the_last_state_is_kept, states_never_move_back],
             incidents: [changes_are_kept_and_told, closing_demands_a_verdict,
