@@ -65,7 +65,8 @@ fn found(centre: &Centre, mark: &str) -> usize {
 fn wait_for(what: &str, centre: &Centre, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(90), "no {what}\n{}", centre.log());
+        // A request that met the outage is waited for half a minute, on both sides.
+        assert!(began.elapsed() < Duration::from_secs(240), "no {what}\n{}", centre.log());
         std::thread::sleep(Duration::from_millis(200));
     }
 }
