@@ -41,15 +41,6 @@ pub(crate) fn json(value: &Value) -> io::Result<()> {
     writeln!(out)
 }
 
-/// What begins a formula in a spreadsheet, which a value from elsewhere must not do (OWASP, CSV
-/// injection).
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// For a cell of a CSV file: with a quote before what a spreadsheet would run.
-pub(crate) fn harmless(text: String) -> String {
-    if text.starts_with(FORMULA) { format!("'{text}") } else { text }
-}
-
 /// Prints `items` in aligned columns.
 pub(crate) fn table(items: &[Value], columns: &[Column]) -> io::Result<()> {
     let rows: Vec<Vec<String>> = items

@@ -15,12 +15,13 @@ use crate::{
     ask::Ask,
     fields::Fields,
     incidents::{self, find, of_db},
+    params::joined,
     precondition,
     problem::Problem,
 };
 
 /// The members that change one incident.
-pub(crate) const MEMBERS: &[&str] = &[
+pub(crate) const MEMBERS: [&str; 11] = [
     "status",
     "verdict",
     "assignee",
@@ -35,20 +36,7 @@ pub(crate) const MEMBERS: &[&str] = &[
 ];
 
 /// The same and which incidents.
-pub(crate) const BULK_MEMBERS: &[&str] = &[
-    "ids",
-    "status",
-    "verdict",
-    "assignee",
-    "severity",
-    "contained",
-    "nis2_aware",
-    "nis2_report",
-    "reason",
-    "labels",
-    "comment",
-    "visibility",
-];
+pub(crate) const BULK_MEMBERS: [&str; 12] = joined(["ids"], MEMBERS);
 
 /// The most incidents that one request changes.
 const BULK_MAX: usize = 1_000;

@@ -43,7 +43,7 @@ pub(crate) async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
 }
 
 /// The filters of a list, its `limit` aside.
-pub(crate) const FILTERS: &[&str] = &[
+pub(crate) const FILTERS: [&str; 12] = [
     "commune",
     "status",
     "verdict",

@@ -103,11 +103,7 @@ pub(crate) async fn ask_purge(app: App, mut ask: Ask) -> Result<Response, Proble
     let (matches, warnings) = match found {
         Ok(found) => (Some(found.total), found.warnings),
         Err(error @ HuntError::TooLong(_)) => (None, vec![format!("not counted: {error}")]),
-        Err(HuntError::Query { column, reason }) => {
-            return Err(Problem::content("#/query", format!("query, column {column}: {reason}"))
-                .with("column", column));
-        }
-        Err(error) => return Err(Problem::of_hunt(error)),
+        Err(error) => return Err(Problem::of_query(error)),
     };
     let by = ask.caller().name.clone();
     let asked = app.db.ask_purge(ask.scope(), purge, &by, Timestamp::now()).await.map_err(named)?;

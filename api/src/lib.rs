@@ -57,6 +57,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::Audit;
 pub use auth::LocalOperator;
+pub use export::harmless;
 pub use feed_health::{FeedHealth, FeedPull, FeedRule, FeedWatch};
 pub use health::{Check, Health};
 pub use indicators::{IndicatorAnswer, IndicatorSource, Indicators};

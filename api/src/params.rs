@@ -139,6 +139,21 @@ fn span(text: &str) -> Option<Duration> {
     digits.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
 }
 
+/// Names of one list, then those of another, where both are known when this is compiled.
+pub(crate) const fn joined<const A: usize, const B: usize, const N: usize>(
+    first: [&'static str; A],
+    then: [&'static str; B],
+) -> [&'static str; N] {
+    assert!(A + B == N, "as many as there are");
+    let mut all = [""; N];
+    let mut place = 0;
+    while place < N {
+        all[place] = if place < A { first[place] } else { then[place - A] };
+        place += 1;
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

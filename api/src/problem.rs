@@ -148,6 +148,17 @@ impl Problem {
         }
     }
 
+    /// Of a hunt whose query is the member `query` of a body.
+    pub(crate) fn of_query(error: HuntError) -> Self {
+        match error {
+            HuntError::Query { column, reason } => {
+                Self::content("#/query", format!("query, column {column}: {reason}"))
+                    .with("column", column)
+            }
+            error => Self::of_hunt(error),
+        }
+    }
+
     /// What a failed hunt means.
     pub(crate) fn of_hunt(error: HuntError) -> Self {
         match error {

@@ -166,7 +166,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::new(Method::GET, "/api/v1/me", Reader, me::get),
         Route::new(Method::GET, "/api/v1/status", Reader, status::get),
         Route::new(Method::GET, "/api/v1/incidents", Reader, incidents::list)
-            .params(incidents::FILTERS),
+            .params(&incidents::FILTERS),
         Route::new(Method::GET, "/api/v1/incidents/export", Reader, export::get)
             .params(export::PARAMS)
             .audited("incident.export"),
@@ -174,12 +174,12 @@ pub(crate) fn table() -> Vec<Route> {
             .params(&["commune", "last_event_id"])
             .audited("incident.stream"),
         Route::new(Method::POST, "/api/v1/incidents/bulk", Analyst, incident_change::bulk)
-            .body(incident_change::BULK_MEMBERS)
+            .body(&incident_change::BULK_MEMBERS)
             .audited("incident.change"),
         Route::new(Method::GET, "/api/v1/incidents/{id}", Reader, incidents::get)
             .audited("incident.read"),
         Route::new(Method::PATCH, "/api/v1/incidents/{id}", Analyst, incident_change::change)
-            .body(incident_change::MEMBERS)
+            .body(&incident_change::MEMBERS)
             .audited("incident.change"),
         Route::new(Method::POST, "/api/v1/incidents/{id}/merge", Analyst, incident_change::merge)
             .body(&["into"])

@@ -8,7 +8,7 @@ use axum::{
 use event::Timestamp;
 use store::{
     db::{DbError, NewSavedHunt},
-    hunt::{HuntError, HuntRequest},
+    hunt::HuntRequest,
 };
 
 use crate::{App, ask::Ask, page, problem::Problem};
@@ -45,14 +45,7 @@ pub(crate) async fn save(app: App, mut ask: Ask) -> Result<Response, Problem> {
         cursor: None,
         limit: 1,
     };
-    match app.hunt.hunt(ask.scope(), request).await {
-        Err(HuntError::Query { column, reason }) => {
-            return Err(Problem::content("#/query", format!("query, column {column}: {reason}"))
-                .with("column", column));
-        }
-        Err(error) => return Err(Problem::of_hunt(error)),
-        Ok(_) => {}
-    }
+    app.hunt.hunt(ask.scope(), request).await.map_err(Problem::of_query)?;
     let (by, now) = (ask.caller().name.clone(), Timestamp::now());
     let commune = hunt.commune.clone();
     let kept =

@@ -139,3 +139,11 @@ pub struct ContributingRule {
     /// Its matches in the window.
     pub matches: u64,
 }
+
+/// The number of the ATT&CK technique that a Sigma tag names: `1003.001` of `attack.t1003.001`.
+pub fn technique_of(tag: &str) -> Option<&str> {
+    let number = tag.strip_prefix("attack.t")?;
+    let is_number =
+        number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    is_number.then_some(number)
+}

@@ -39,6 +39,7 @@ pub use context::Context;
 pub use decode::Decode;
 pub use detection::{
     ContributingRule, Correlated, Detection, Entity, EntityKind, MatchedField, RuleRef,
+    technique_of,
 };
 pub use event::Event;
 pub use feed::Feed;

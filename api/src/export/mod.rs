@@ -11,7 +11,7 @@ use event::{Commune, Tlp};
 use serde_json::{Value, json};
 use store::db::Incident;
 
-use crate::{App, ask::Ask, incidents, problem::Problem};
+use crate::{App, ask::Ask, incidents, params::joined, problem::Problem};
 
 /// Incidents in one answer.
 const EXPORT_MAX: usize = 10_000;
@@ -19,22 +19,7 @@ const EXPORT_MAX: usize = 10_000;
 const PAGE: usize = 1_000;
 
 /// The query parameters: those of a list, and as what.
-pub(crate) const PARAMS: &[&str] = &[
-    "format",
-    "tlp",
-    "commune",
-    "status",
-    "verdict",
-    "severity_min",
-    "assignee",
-    "label",
-    "q",
-    "updated_since",
-    "due_before",
-    "sort",
-    "cursor",
-    "limit",
-];
+pub(crate) const PARAMS: &[&str] = &joined::<2, 12, 14>(["format", "tlp"], incidents::FILTERS);
 
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 
@@ -129,16 +114,18 @@ fn name_of<'a>(incident: &'a Incident, communes: &'a [Commune]) -> &'a str {
 
 /// Its ATT&CK techniques, as `T1003.001`.
 fn techniques(incident: &Incident) -> impl Iterator<Item = String> {
-    incident.tags.iter().filter_map(|tag| {
-        let number = tag.strip_prefix("attack.t")?;
-        let is_number =
-            number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        is_number.then(|| format!("T{number}"))
-    })
+    let numbers = incident.tags.iter().filter_map(|tag| event::technique_of(tag));
+    numbers.map(|number| format!("T{number}"))
 }
 
-/// What begins a formula in a spreadsheet, which a value must not do (OWASP, CSV injection).
+/// What begins a formula in a spreadsheet, which a value from elsewhere must not do (OWASP, CSV
+/// injection).
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// For a cell of a CSV file: with a quote before what a spreadsheet would run.
+pub fn harmless(text: String) -> String {
+    if text.starts_with(FORMULA) { format!("'{text}") } else { text }
+}
 
 fn csv(incidents: &[Incident]) -> Result<String, std::io::Error> {
     let mut writer =
@@ -198,10 +185,7 @@ fn csv(incidents: &[Incident]) -> Result<String, std::io::Error> {
             time(incident.due),
             time(incident.nis2_aware),
         ];
-        writer.write_record(row.map(|text| match text.starts_with(FORMULA) {
-            true => format!("'{text}"),
-            false => text,
-        }))?;
+        writer.write_record(row.map(harmless))?;
     }
     let whole = writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
     String::from_utf8(whole).map_err(std::io::Error::other)

@@ -2,12 +2,10 @@
 
 use std::io::{self, Write};
 
+use api::harmless;
 use serde_json::Value;
 
-use crate::{
-    Failure,
-    print::{harmless, text},
-};
+use crate::{Failure, print::text};
 
 /// Fields as columns, comma-separated, with a line of names first (RFC 4180).
 pub(super) struct Table {

@@ -1,8 +1,9 @@
 //! A report's figures, one a line.
 
+use api::harmless;
 use serde_json::Value;
 
-use crate::{Failure, print::harmless};
+use crate::Failure;
 
 /// Columns `figure` (its path, parts split by `/`) and `value`; what is not there is left out.
 pub(super) fn csv(figures: &Value) -> Result<String, Failure> {

@@ -61,17 +61,19 @@ pub use keeping::{
     CondemnedSplit, Hold, Keeping, NewHold, NewPurge, PURGE_QUERY_BYTES_MAX, Purge,
     RETENTION_DAYS_MAX,
 };
-pub use notice::{Hook, Notice, NoticeKind, NoticeOutcome, NoticeState};
+pub use notice::{Hook, Notice, NoticeKind, NoticeOutcome, NoticeState, Notices};
 pub use policy::{
     CHOICES_MAX, ChoiceKind, EXCEPTIONS_MAX, Mark, NewChoice, NewException, RuleChoice, RuleEffect,
-    RuleException, RulePolicy,
+    RuleException, RulePolicies, RulePolicy,
 };
 pub use report::{
-    BySeverity, ClockFigure, Coverage, Duration as ReportDuration, DurationName, IncidentFigures,
-    LISTED_MAX, ListedIncident, NewReport, REPORTS_MAX, Report, ReportInfo, Reports, RuleFigure,
+    BySeverity, ClockFigure, Coverage, DurationName, IncidentFigures, LISTED_MAX, ListedIncident,
+    NewReport, REPORTS_MAX, Report, ReportDuration, ReportInfo, Reports, RuleFigure,
 };
 pub use risk::{IncidentRisk, IncidentRule, RulePoints};
-pub use rule::{Activated, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion};
+pub use rule::{
+    Activated, RuleActivation, RuleCause, RuleChange, RuleHistory, RuleText, RuleVersion,
+};
 pub use saved_hunt::{NewSavedHunt, SAVED_HUNTS_MAX, SavedHunt, SavedHunts};
 pub use split::{Publication, PurgedEvents, SplitMeta};
 
@@ -131,7 +133,18 @@ pub struct FeedKey {
 /// transaction, durable when it returns; reads see what returned before they began; an object
 /// outside the scope answers exactly as one that does not exist.
 #[async_trait]
-pub trait Database: Clocks + Keeping + Reports + SavedHunts + Send + Sync + 'static {
+pub trait Database:
+    Clocks
+    + Keeping
+    + Notices
+    + Reports
+    + RuleHistory
+    + RulePolicies
+    + SavedHunts
+    + Send
+    + Sync
+    + 'static
+{
     // Who may come in.
 
     /// The caller whom `token` stands for; `None` where it is unknown or expired at `now`.
@@ -337,122 +350,10 @@ pub trait Database: Clocks + Keeping + Reports + SavedHunts + Send + Sync + 'sta
         now: Timestamp,
     ) -> Result<Incident, DbError>;
 
-    // Notices. Hooks are the operator's, so what makes and sends them works before any scope.
-
-    /// Makes the notices that `hook` is due of what changed since it last looked, and moves it
-    /// on, in one transaction; how many, and whether there may be more. A hook that never looked
-    /// begins with what changes from then on.
-    async fn make_notices(&self, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError>;
-    /// The pending notices of a hook whose time has come, the longest due first, with their
-    /// incidents as they are now.
-    async fn due_notices(
-        &self,
-        hook: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Notice>, DbError>;
-    /// Keeps what came of trying to send a notice. Missing where it is not pending.
-    async fn settle_notice(
-        &self,
-        id: u64,
-        outcome: NoticeOutcome,
-        now: Timestamp,
-    ) -> Result<(), DbError>;
-    /// The notices in scope, the latest first, in one of `states` where any is given, before the
-    /// notice `before`; at most `limit`.
-    async fn notices(
-        &self,
-        scope: &Scope,
-        states: &[NoticeState],
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Notice>, DbError>;
-    /// Makes a notice that was given up pending again. Missing where it does not exist in scope;
-    /// Refused where it was not given up.
-    async fn retry_notice(&self, scope: &Scope, id: u64, now: Timestamp)
-    -> Result<Notice, DbError>;
-
     // Totals.
 
     /// How many incidents and detections there are in scope.
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError>;
-
-    // Rules.
-
-    /// Puts exactly `rules` in force from `now` on: what was and is not among them ends, what is
-    /// among them and was not begins, in one transaction. The same again changes nothing. A
-    /// `now` before the last change counts as the moment of that change. A rule whose path alone
-    /// is another does not begin anew. Refused: two rules of one id.
-    async fn activate_rules(
-        &self,
-        rules: Vec<RuleText>,
-        cause: RuleCause,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Activated, DbError>;
-    /// The rules that were in force at `at`, by id. Rules are the same for every commune; the
-    /// scope only shows that somebody was let in.
-    async fn rules_at(&self, scope: &Scope, at: Timestamp) -> Result<Vec<RuleActivation>, DbError>;
-    /// The rules in force, by id, with what is needed to go on with them where their files became
-    /// bad while the centre was down.
-    async fn rules_in_force(&self) -> Result<Vec<RuleText>, DbError>;
-    /// The last 1,000 times that rule `id` was in force, latest first, each with its text.
-    async fn rule_versions(&self, scope: &Scope, id: &str) -> Result<Vec<RuleVersion>, DbError>;
-
-    // What communes chose about the rules. Nothing is forgotten: what is replaced or taken back
-    // ends, and can be asked for as it was at any moment.
-
-    /// Makes a choice for the rules that its selector names, instead of the one of its kind
-    /// that `commune` has for that selector. Missing: a commune that is not there or not in
-    /// scope. Refused: a selector or reason that is empty or too long, more than
-    /// [`CHOICES_MAX`] choices.
-    async fn choose_rules(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        choice: NewChoice,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<RuleChoice, DbError>;
-    /// Takes a choice back. Missing where there is none, or the commune is not in scope.
-    async fn unchoose_rules(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        selector: &str,
-        kind: ChoiceKind,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<(), DbError>;
-    /// Adds an exception. Missing as [`choose_rules`](Self::choose_rules). Refused: an owner,
-    /// reason, title or filter that is empty or too long, an end that is not after `now`, more
-    /// than [`EXCEPTIONS_MAX`] exceptions.
-    async fn except_rules(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        exception: NewException,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<RuleException, DbError>;
-    /// Takes an exception back, whether it expired or not; what it was.
-    async fn unexcept_rules(
-        &self,
-        scope: &Scope,
-        id: &str,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<RuleException, DbError>;
-    /// What `commune` had chosen at `at`.
-    async fn rule_policy(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        at: Timestamp,
-    ) -> Result<RulePolicy, DbError>;
-    /// What all communes have chosen, by commune, for the detect stage, which works before any
-    /// scope. Communes that chose nothing are left out.
-    async fn rule_policies(&self) -> Result<Vec<RulePolicy>, DbError>;
 
     // The catalog.
 

@@ -5,10 +5,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use async_trait::async_trait;
 use event::{CommuneId, IncidentId, Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{ClockName, Incident, IncidentStatus};
+use super::{ClockName, DbError, Incident, IncidentStatus};
+use crate::Scope;
 
 /// What a receiver wants to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +159,46 @@ pub enum NoticeOutcome {
         /// Why.
         error: String,
     },
+}
+
+/// Whom to tell of which incidents. Hooks are the operator's, so what makes and sends notices works
+/// before any scope.
+///
+/// Contract as of [`Database`](super::Database), whose part it is.
+#[async_trait]
+pub trait Notices: Send + Sync {
+    /// Makes the notices that `hook` is due of what changed since it last looked, and moves it
+    /// on, in one transaction; how many, and whether there may be more. A hook that never looked
+    /// begins with what changes from then on.
+    async fn make_notices(&self, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError>;
+    /// The pending notices of a hook whose time has come, the longest due first, with their
+    /// incidents as they are now.
+    async fn due_notices(
+        &self,
+        hook: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError>;
+    /// Keeps what came of trying to send a notice. Missing where it is not pending.
+    async fn settle_notice(
+        &self,
+        id: u64,
+        outcome: NoticeOutcome,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// The notices in scope, the latest first, in one of `states` where any is given, before the
+    /// notice `before`; at most `limit`.
+    async fn notices(
+        &self,
+        scope: &Scope,
+        states: &[NoticeState],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError>;
+    /// Makes a notice that was given up pending again. Missing where it does not exist in scope;
+    /// Refused where it was not given up.
+    async fn retry_notice(&self, scope: &Scope, id: u64, now: Timestamp)
+    -> Result<Notice, DbError>;
 }
 
 /// What a hook was told of an incident, as far as it matters.

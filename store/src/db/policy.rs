@@ -1,9 +1,11 @@
 //! What a commune chose about the rules, and what may be chosen.
 
+use async_trait::async_trait;
 use event::{CommuneId, Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::DbError;
+use crate::Scope;
 
 /// Choices in force that one commune may have.
 pub const CHOICES_MAX: usize = 10_000;
@@ -141,6 +143,65 @@ pub struct RulePolicy {
     pub choices: Vec<RuleChoice>,
     /// In the order they were made, expired ones included.
     pub exceptions: Vec<RuleException>,
+}
+
+/// What communes chose about the rules. Nothing is forgotten: what is replaced or taken back ends,
+/// and can be asked for as it was at any moment.
+///
+/// Contract as of [`Database`](super::Database), whose part it is.
+#[async_trait]
+pub trait RulePolicies: Send + Sync {
+    /// Makes a choice for the rules that its selector names, instead of the one of its kind
+    /// that `commune` has for that selector. Missing: a commune that is not there or not in
+    /// scope. Refused: a selector or reason that is empty or too long, more than
+    /// [`CHOICES_MAX`] choices.
+    async fn choose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        choice: NewChoice,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleChoice, DbError>;
+    /// Takes a choice back. Missing where there is none, or the commune is not in scope.
+    async fn unchoose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        selector: &str,
+        kind: ChoiceKind,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+    /// Adds an exception. Missing as [`choose_rules`](Self::choose_rules). Refused: an owner,
+    /// reason, title or filter that is empty or too long, an end that is not after `now`, more
+    /// than [`EXCEPTIONS_MAX`] exceptions.
+    async fn except_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        exception: NewException,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError>;
+    /// Takes an exception back, whether it expired or not; what it was.
+    async fn unexcept_rules(
+        &self,
+        scope: &Scope,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError>;
+    /// What `commune` had chosen at `at`.
+    async fn rule_policy(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        at: Timestamp,
+    ) -> Result<RulePolicy, DbError>;
+    /// What all communes have chosen, by commune, for the detect stage, which works before any
+    /// scope. Communes that chose nothing are left out.
+    async fn rule_policies(&self) -> Result<Vec<RulePolicy>, DbError>;
 }
 
 /// Refuses a choice that nobody could account for.

@@ -46,7 +46,7 @@ impl BySeverity {
 
 /// How long something took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Duration {
+pub struct ReportDuration {
     /// What.
     pub name: DurationName,
     /// Of incidents of this severity.
@@ -158,7 +158,7 @@ pub struct IncidentFigures {
     /// Detections of those opened.
     pub detections: u64,
     /// Of those opened.
-    pub durations: Vec<Duration>,
+    pub durations: Vec<ReportDuration>,
     /// Of those opened.
     pub clocks: Vec<ClockFigure>,
     /// The rules that fired most in those opened.
@@ -330,7 +330,7 @@ impl Tally {
             };
             self.clocks.entry((clock.name, Reverse(severity))).or_default()[ended] += 1;
         }
-        let techniques = incident.tags.iter().filter(|tag| is_technique(tag));
+        let techniques = incident.tags.iter().filter(|tag| event::technique_of(tag).is_some());
         for technique in techniques {
             *self.techniques.entry(technique.clone()).or_default() += 1;
         }
@@ -393,11 +393,11 @@ fn shorten(listed: &mut Vec<ListedIncident>) {
     listed.truncate(LISTED_MAX);
 }
 
-fn duration(name: DurationName, severity: Level, mut ms: Vec<u64>) -> Option<Duration> {
+fn duration(name: DurationName, severity: Level, mut ms: Vec<u64>) -> Option<ReportDuration> {
     ms.sort_unstable();
     let count = ms.len() as u64;
     let sum: u128 = ms.iter().map(|ms| u128::from(*ms)).sum();
-    Some(Duration {
+    Some(ReportDuration {
         name,
         severity,
         count,
@@ -406,10 +406,4 @@ fn duration(name: DurationName, severity: Level, mut ms: Vec<u64>) -> Option<Dur
         median_ms: *ms.get(ms.len() / 2)?,
         max_ms: *ms.last()?,
     })
-}
-
-/// Whether a tag names an ATT&CK technique, as `attack.t1059.001`.
-pub(super) fn is_technique(tag: &str) -> bool {
-    let Some(number) = tag.strip_prefix("attack.t") else { return false };
-    number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }

@@ -1,7 +1,11 @@
 //! Which rules were in force when.
 
+use async_trait::async_trait;
 use event::{Level, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::DbError;
+use crate::Scope;
 
 /// A rule's exact text, as it is put in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,4 +98,30 @@ pub struct Activated {
     pub began: usize,
     /// Versions that ended.
     pub ended: usize,
+}
+
+/// Which rules were in force when.
+///
+/// Contract as of [`Database`](super::Database), whose part it is.
+#[async_trait]
+pub trait RuleHistory: Send + Sync {
+    /// Puts exactly `rules` in force from `now` on: what was and is not among them ends, what is
+    /// among them and was not begins, in one transaction. The same again changes nothing. A
+    /// `now` before the last change counts as the moment of that change. A rule whose path alone
+    /// is another does not begin anew. Refused: two rules of one id.
+    async fn activate_rules(
+        &self,
+        rules: Vec<RuleText>,
+        cause: RuleCause,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Activated, DbError>;
+    /// The rules that were in force at `at`, by id. Rules are the same for every commune; the
+    /// scope only shows that somebody was let in.
+    async fn rules_at(&self, scope: &Scope, at: Timestamp) -> Result<Vec<RuleActivation>, DbError>;
+    /// The rules in force, by id, with what is needed to go on with them where their files became
+    /// bad while the centre was down.
+    async fn rules_in_force(&self) -> Result<Vec<RuleText>, DbError>;
+    /// The last 1,000 times that rule `id` was in force, latest first, each with its text.
+    async fn rule_versions(&self, scope: &Scope, id: &str) -> Result<Vec<RuleVersion>, DbError>;
 }

@@ -6,12 +6,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use super::{
     super::{
-        Clocks, DbError, Incident, OwnTargets, Regime, SetTargets, Targets,
+        Clock, Clocks, DbError, Incident, OwnTargets, Regime, SetTargets, Targets,
         clock::{check, tend},
     },
     Sqlite,
     policies::require_commune,
-    sql::{Filter, level, rank, slug, word},
+    sql::{Filter, level, rank, slug, to_json, word},
 };
 use crate::Scope;
 
@@ -108,23 +108,26 @@ pub(super) fn in_force(
 }
 
 /// What an incident was, as far as its clocks go.
-#[derive(Clone, Copy)]
 pub(super) struct Before {
     severity: Level,
     resolved: bool,
+    clocks: Vec<Clock>,
 }
 
 impl Before {
     pub(super) fn of(incident: &Incident) -> Self {
-        Self { severity: incident.severity, resolved: incident.resolved.is_some() }
+        let resolved = incident.resolved.is_some();
+        Self { severity: incident.severity, resolved, clocks: incident.clocks.clone() }
     }
 }
 
-/// Brings the clocks of `incident` to what it has become.
+/// Brings the clocks of the incident in row `seq` to what it has become, and keeps them where they are
+/// others than they were.
 pub(super) fn follow(
     db: &Connection,
+    seq: i64,
     incident: &mut Incident,
-    before: Before,
+    before: &Before,
     now: Timestamp,
 ) -> Result<(), DbError> {
     let reopened = before.resolved && incident.resolved.is_none();
@@ -134,6 +137,42 @@ pub(super) fn follow(
         None
     };
     tend(incident, targets.as_ref(), reopened, now);
+    if incident.clocks == before.clocks {
+        return Ok(());
+    }
+    put(db, seq, incident)?;
+    // Not with the rest of the row: whoever sets it writes its index.
+    db.prepare_cached("UPDATE incident SET due = ? WHERE seq = ?")?
+        .execute(params![incident.due.map(Timestamp::as_nanos), seq])?;
+    Ok(())
+}
+
+/// The same where a detection joined, which changes clocks by the severity alone.
+pub(super) fn follow_joined(
+    db: &Connection,
+    seq: i64,
+    incident: &mut Incident,
+    severity_before: Level,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    if incident.severity == severity_before {
+        return Ok(());
+    }
+    let before = Before { severity: severity_before, ..Before::of(incident) };
+    follow(db, seq, incident, &before, now)
+}
+
+/// Keeps the clocks of the incident in row `seq`; of none nothing is kept.
+pub(super) fn put(db: &Connection, seq: i64, incident: &Incident) -> Result<(), DbError> {
+    if incident.clocks.is_empty() {
+        db.prepare_cached("DELETE FROM incident_clocks WHERE incident = ?")?.execute([seq])?;
+        return Ok(());
+    }
+    db.prepare_cached(
+        "INSERT INTO incident_clocks (incident, clocks) VALUES (?, ?)
+         ON CONFLICT DO UPDATE SET clocks = excluded.clocks",
+    )?
+    .execute(params![seq, to_json(&incident.clocks)?])?;
     Ok(())
 }
 

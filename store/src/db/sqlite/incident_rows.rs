@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use event::{IncidentId, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     super::{DbError, Incident, IncidentStatus, Verdict},
+    clocks,
     sql::{from_json, level, rank, signed, slug, time, to_json, unsigned, word},
 };
 
@@ -68,14 +69,12 @@ pub(super) fn insert(
             incident.due.map(Timestamp::as_nanos),
             incident.updated.as_nanos(),
         ])?;
-    if !incident.clocks.is_empty() {
-        put_clocks(db, seq, &to_json(&incident.clocks)?)?;
-    }
+    clocks::put(db, seq, incident)?;
     write_text(db, seq, incident)?;
     Ok(seq)
 }
 
-/// Writes what may change in an incident.
+/// Writes what may change in an incident, its clocks aside: [`clocks::follow`] does that.
 pub(super) fn update(
     db: &Connection,
     seq: i64,
@@ -117,34 +116,7 @@ pub(super) fn update(
         incident.updated.as_nanos(),
         seq,
     ])?;
-    write_clocks(db, seq, incident)?;
     write_text(db, seq, incident)
-}
-
-/// Keeps its clocks where they are others.
-fn write_clocks(db: &Connection, seq: i64, incident: &Incident) -> Result<(), DbError> {
-    let clocks = to_json(&incident.clocks)?;
-    let known: Option<String> = db
-        .prepare_cached("SELECT clocks FROM incident_clocks WHERE incident = ?")?
-        .query_row([seq], |row| row.get(0))
-        .optional()?;
-    if known.as_deref().unwrap_or(NO_CLOCKS) == clocks {
-        return Ok(());
-    }
-    put_clocks(db, seq, &clocks)?;
-    // Not with the rest of the row: whoever sets it writes its index.
-    db.prepare_cached("UPDATE incident SET due = ? WHERE seq = ?")?
-        .execute(params![incident.due.map(Timestamp::as_nanos), seq])?;
-    Ok(())
-}
-
-fn put_clocks(db: &Connection, seq: i64, clocks: &str) -> Result<(), DbError> {
-    db.prepare_cached(
-        "INSERT INTO incident_clocks (incident, clocks) VALUES (?, ?)
-         ON CONFLICT DO UPDATE SET clocks = excluded.clocks",
-    )?
-    .execute(params![seq, clocks])?;
-    Ok(())
 }
 
 /// Keeps what it is found by, which changes less often than it does.

@@ -246,7 +246,7 @@ pub(super) fn change(
     let comment_bytes = change.comment.as_ref().map_or(0, String::len) as u64;
     let entries =
         change::apply(&mut incident, comments_bytes, change, &By { scope, name: by, now })?;
-    clocks::follow(db, &mut incident, before, now)?;
+    clocks::follow(db, seq, &mut incident, &before, now)?;
     update(db, seq, &incident, rules_points)?;
     if comment_bytes > 0 {
         db.prepare_cached("UPDATE incident SET comments_bytes = ? WHERE seq = ?")?

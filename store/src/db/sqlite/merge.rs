@@ -49,8 +49,8 @@ pub(super) fn merge(
         .iter()
         .fold(0_u32, |sum, rule| sum.saturating_add(risk::points(rule.level)));
     grouping::absorb(&mut target.incident, &before, rules_points, by.now);
-    clocks::follow(db, &mut source.incident, clocks[0], by.now)?;
-    clocks::follow(db, &mut target.incident, clocks[1], by.now)?;
+    clocks::follow(db, source.seq, &mut source.incident, &clocks[0], by.now)?;
+    clocks::follow(db, target.seq, &mut target.incident, &clocks[1], by.now)?;
     update(db, source.seq, &source.incident, 0)?;
     update(db, target.seq, &target.incident, rules_points)?;
     for entry in &entries {

@@ -15,11 +15,9 @@ use event::{
 use tokio::sync::watch;
 
 use super::{
-    Activated, Changes, ChoiceKind, CorrelationState, Counts, CursorName, Database, DbError,
-    FeedActivity, FeedDevice, FeedKey, Hook, Incident, IncidentChange, IncidentQuery, IncidentRisk,
-    NewChoice, NewException, Notice, NoticeOutcome, NoticeState, Page, Position, Publication,
-    Raised, RuleActivation, RuleCause, RuleChoice, RuleException, RulePolicy, RuleText,
-    RuleVersion, SeenDevice, SimilarIncident, SplitMeta, TimelineEntry, change::By,
+    Changes, CorrelationState, Counts, CursorName, Database, DbError, FeedActivity, FeedDevice,
+    FeedKey, Incident, IncidentChange, IncidentQuery, IncidentRisk, Page, Position, Publication,
+    Raised, SeenDevice, SimilarIncident, SplitMeta, TimelineEntry, change::By,
 };
 use crate::{
     Scope,
@@ -373,146 +371,9 @@ impl Database for Sqlite {
         self.changes.subscribe()
     }
 
-    async fn make_notices(&self, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError> {
-        let hook = hook.clone();
-        self.pool.write(move |tx| notices::make(tx, &hook, now)).await
-    }
-
-    async fn due_notices(
-        &self,
-        hook: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Notice>, DbError> {
-        let hook = hook.to_owned();
-        self.pool.read(move |tx| notices::due(tx, &hook, now, limit)).await
-    }
-
-    async fn settle_notice(
-        &self,
-        id: u64,
-        outcome: NoticeOutcome,
-        now: Timestamp,
-    ) -> Result<(), DbError> {
-        self.pool.write(move |tx| notices::settle(tx, id, &outcome, now)).await
-    }
-
-    async fn notices(
-        &self,
-        scope: &Scope,
-        states: &[NoticeState],
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Notice>, DbError> {
-        let (scope, states) = (scope.clone(), states.to_vec());
-        self.pool.read(move |tx| notices::list(tx, &scope, &states, before, limit)).await
-    }
-
-    async fn retry_notice(
-        &self,
-        scope: &Scope,
-        id: u64,
-        now: Timestamp,
-    ) -> Result<Notice, DbError> {
-        let scope = scope.clone();
-        let notice = self.pool.write(move |tx| notices::retry(tx, &scope, id, now)).await?;
-        // Whoever sends it looks at once.
-        self.changes.send_replace(());
-        Ok(notice)
-    }
-
     async fn counts(&self, scope: &Scope) -> Result<Counts, DbError> {
         let scope = scope.clone();
         self.pool.read(move |tx| incidents::counts(tx, &scope)).await
-    }
-
-    async fn activate_rules(
-        &self,
-        rules: Vec<RuleText>,
-        cause: RuleCause,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Activated, DbError> {
-        let by = by.to_owned();
-        self.pool.write(move |tx| rules::activate(tx, &rules, cause, &by, now)).await
-    }
-
-    async fn rules_at(&self, _: &Scope, at: Timestamp) -> Result<Vec<RuleActivation>, DbError> {
-        self.pool.read(move |tx| rules::at(tx, at)).await
-    }
-
-    async fn rules_in_force(&self) -> Result<Vec<RuleText>, DbError> {
-        self.pool.read(rules::in_force).await
-    }
-
-    async fn rule_versions(&self, _: &Scope, id: &str) -> Result<Vec<RuleVersion>, DbError> {
-        let id = id.to_owned();
-        self.pool.read(move |tx| rules::versions(tx, &id)).await
-    }
-
-    async fn choose_rules(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        choice: NewChoice,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<RuleChoice, DbError> {
-        let (scope, commune, by) = (scope.clone(), commune.clone(), by.to_owned());
-        self.pool.write(move |tx| policies::choose(tx, &scope, &commune, choice, &by, now)).await
-    }
-
-    async fn unchoose_rules(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        selector: &str,
-        kind: ChoiceKind,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<(), DbError> {
-        let (scope, commune) = (scope.clone(), commune.clone());
-        let (selector, by) = (selector.to_owned(), by.to_owned());
-        self.pool
-            .write(move |tx| policies::unchoose(tx, &scope, &commune, &selector, kind, &by, now))
-            .await
-    }
-
-    async fn except_rules(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        exception: NewException,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<RuleException, DbError> {
-        let (scope, commune, by) = (scope.clone(), commune.clone(), by.to_owned());
-        self.pool.write(move |tx| policies::except(tx, &scope, &commune, exception, &by, now)).await
-    }
-
-    async fn unexcept_rules(
-        &self,
-        scope: &Scope,
-        id: &str,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<RuleException, DbError> {
-        let (scope, id, by) = (scope.clone(), id.to_owned(), by.to_owned());
-        self.pool.write(move |tx| policies::unexcept(tx, &scope, &id, &by, now)).await
-    }
-
-    async fn rule_policy(
-        &self,
-        scope: &Scope,
-        commune: &CommuneId,
-        at: Timestamp,
-    ) -> Result<RulePolicy, DbError> {
-        let (scope, commune) = (scope.clone(), commune.clone());
-        self.pool.read(move |tx| policies::of(tx, &scope, &commune, at)).await
-    }
-
-    async fn rule_policies(&self) -> Result<Vec<RulePolicy>, DbError> {
-        self.pool.read(policies::all).await
     }
 
     async fn publish(&self, publication: Publication) -> Result<(), DbError> {

@@ -1,14 +1,16 @@
 //! Notices: made, sent, given up.
 
+use async_trait::async_trait;
 use event::{CommuneId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::{
     super::{
         Clock, ClockName, DbError, Hook, Incident, IncidentStatus, Notice, NoticeKind,
-        NoticeOutcome, NoticeState,
+        NoticeOutcome, NoticeState, Notices,
         notice::{Alarm, Rearm, Told, alarms, news},
     },
+    Sqlite,
     incident_rows::{COLUMNS, stored},
     incidents,
     sql::{Filter, from_json, level, rank, signed, slug, time, unsigned, word},
@@ -23,9 +25,60 @@ const NOTICE: &str = "notice.id, notice.hook, incident.id, notice.commune, incid
      notice.state, notice.error, notice.clock,
      (SELECT clocks FROM incident_clocks WHERE incident_clocks.incident = notice.incident)";
 
+#[async_trait]
+impl Notices for Sqlite {
+    async fn make_notices(&self, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError> {
+        let hook = hook.clone();
+        self.pool.write(move |tx| make(tx, &hook, now)).await
+    }
+
+    async fn due_notices(
+        &self,
+        hook: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError> {
+        let hook = hook.to_owned();
+        self.pool.read(move |tx| due(tx, &hook, now, limit)).await
+    }
+
+    async fn settle_notice(
+        &self,
+        id: u64,
+        outcome: NoticeOutcome,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        self.pool.write(move |tx| settle(tx, id, &outcome, now)).await
+    }
+
+    async fn notices(
+        &self,
+        scope: &Scope,
+        states: &[NoticeState],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, DbError> {
+        let (scope, states) = (scope.clone(), states.to_vec());
+        self.pool.read(move |tx| list(tx, &scope, &states, before, limit)).await
+    }
+
+    async fn retry_notice(
+        &self,
+        scope: &Scope,
+        id: u64,
+        now: Timestamp,
+    ) -> Result<Notice, DbError> {
+        let scope = scope.clone();
+        let notice = self.pool.write(move |tx| retry(tx, &scope, id, now)).await?;
+        // Whoever sends it looks at once.
+        self.changes.send_replace(());
+        Ok(notice)
+    }
+}
+
 /// Makes the notices of what changed since `hook` last looked; how many, and whether there may be
 /// more. A hook that never looked begins with what changes from now on.
-pub(super) fn make(db: &Connection, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError> {
+fn make(db: &Connection, hook: &Hook, now: Timestamp) -> Result<(u64, bool), DbError> {
     let after: Option<i64> = db
         .prepare_cached("SELECT change FROM hook WHERE name = ?")?
         .query_row([&hook.name], |row| row.get(0))
@@ -146,12 +199,7 @@ fn told(db: &Connection, hook: &Hook, seq: i64) -> Result<Option<Told>, DbError>
 }
 
 /// The notices of `hook` that are to be sent by `now`, the longest due first.
-pub(super) fn due(
-    db: &Connection,
-    hook: &str,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Notice>, DbError> {
+fn due(db: &Connection, hook: &str, now: Timestamp, limit: usize) -> Result<Vec<Notice>, DbError> {
     db.prepare_cached(&format!(
         "SELECT {NOTICE} FROM notice JOIN incident ON incident.seq = notice.incident
          WHERE notice.hook = ? AND notice.state = 'pending' AND notice.due <= ?
@@ -162,7 +210,7 @@ pub(super) fn due(
 }
 
 /// Keeps what came of trying to send a notice at `now`.
-pub(super) fn settle(
+fn settle(
     db: &Connection,
     id: u64,
     outcome: &NoticeOutcome,
@@ -187,7 +235,7 @@ pub(super) fn settle(
 }
 
 /// The latest notices in scope, in one of `states` where any is given.
-pub(super) fn list(
+fn list(
     db: &Connection,
     scope: &Scope,
     states: &[NoticeState],
@@ -220,12 +268,7 @@ pub(super) fn list(
 }
 
 /// Sends a notice that was given up once more, from `now` on.
-pub(super) fn retry(
-    db: &Connection,
-    scope: &Scope,
-    id: u64,
-    now: Timestamp,
-) -> Result<Notice, DbError> {
+fn retry(db: &Connection, scope: &Scope, id: u64, now: Timestamp) -> Result<Notice, DbError> {
     let missing = || DbError::Missing { what: "notice", id: id.to_string() };
     let at = id.checked_add(1);
     let found = list(db, scope, &[], at, 1)?.pop().filter(|notice| notice.id == id);

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use event::{CommuneId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     super::{
-        ChoiceKind, DbError, Mark, NewChoice, NewException, RuleChoice, RuleException, RulePolicy,
+        ChoiceKind, DbError, Mark, NewChoice, NewException, RuleChoice, RuleException,
+        RulePolicies, RulePolicy,
         policy::{CHOICES_MAX, EXCEPTIONS_MAX, check_choice, check_exception},
     },
+    Sqlite,
     sql::{Filter, from_json, is_unique_violation, slug, time, to_json},
 };
 use crate::Scope;
@@ -19,7 +22,73 @@ const CHOICE: &str = "commune, selector, effect, reason, began, began_by, ended,
 const EXCEPTION: &str =
     "id, commune, title, filter, owner, reason, expires, began, began_by, ended, ended_by";
 
-pub(super) fn choose(
+#[async_trait]
+impl RulePolicies for Sqlite {
+    async fn choose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        choice: NewChoice,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleChoice, DbError> {
+        let (scope, commune, by) = (scope.clone(), commune.clone(), by.to_owned());
+        self.pool.write(move |tx| choose(tx, &scope, &commune, choice, &by, now)).await
+    }
+
+    async fn unchoose_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        selector: &str,
+        kind: ChoiceKind,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let (scope, commune) = (scope.clone(), commune.clone());
+        let (selector, by) = (selector.to_owned(), by.to_owned());
+        self.pool.write(move |tx| unchoose(tx, &scope, &commune, &selector, kind, &by, now)).await
+    }
+
+    async fn except_rules(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        exception: NewException,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError> {
+        let (scope, commune, by) = (scope.clone(), commune.clone(), by.to_owned());
+        self.pool.write(move |tx| except(tx, &scope, &commune, exception, &by, now)).await
+    }
+
+    async fn unexcept_rules(
+        &self,
+        scope: &Scope,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<RuleException, DbError> {
+        let (scope, id, by) = (scope.clone(), id.to_owned(), by.to_owned());
+        self.pool.write(move |tx| unexcept(tx, &scope, &id, &by, now)).await
+    }
+
+    async fn rule_policy(
+        &self,
+        scope: &Scope,
+        commune: &CommuneId,
+        at: Timestamp,
+    ) -> Result<RulePolicy, DbError> {
+        let (scope, commune) = (scope.clone(), commune.clone());
+        self.pool.read(move |tx| of(tx, &scope, &commune, at)).await
+    }
+
+    async fn rule_policies(&self) -> Result<Vec<RulePolicy>, DbError> {
+        self.pool.read(all).await
+    }
+}
+
+fn choose(
     db: &Connection,
     scope: &Scope,
     commune: &CommuneId,
@@ -62,7 +131,7 @@ pub(super) fn choose(
     })
 }
 
-pub(super) fn unchoose(
+fn unchoose(
     db: &Connection,
     scope: &Scope,
     commune: &CommuneId,
@@ -94,7 +163,7 @@ fn end_choice(
         .execute(params![now.as_nanos(), by, commune.as_str(), selector, kind.as_str()])?)
 }
 
-pub(super) fn except(
+fn except(
     db: &Connection,
     scope: &Scope,
     commune: &CommuneId,
@@ -154,7 +223,7 @@ fn exception_id(commune: &CommuneId, filter: &str, now: Timestamp) -> String {
     digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn unexcept(
+fn unexcept(
     db: &Connection,
     scope: &Scope,
     id: &str,
@@ -180,7 +249,7 @@ pub(super) fn unexcept(
 }
 
 /// What `commune` chose, as it was in force at `at`.
-pub(super) fn of(
+fn of(
     db: &Connection,
     scope: &Scope,
     commune: &CommuneId,
@@ -204,7 +273,7 @@ pub(super) fn of(
     Ok(RulePolicy { commune: commune.clone(), choices, exceptions })
 }
 
-pub(super) fn all(db: &Connection) -> Result<Vec<RulePolicy>, DbError> {
+fn all(db: &Connection) -> Result<Vec<RulePolicy>, DbError> {
     let choices: Vec<RuleChoice> = db
         .prepare_cached(&format!(
             "SELECT {CHOICE} FROM rule_choice WHERE ended IS NULL ORDER BY commune, seq"

@@ -89,9 +89,9 @@ impl Batch {
                 working.rules_points = working.rules_points.saturating_add(more);
                 working.changed = true;
                 let incident = &mut working.incident;
-                let before = clocks::Before::of(incident);
+                let severity = incident.severity;
                 let joined = grouping::join(incident, facts, working.rules_points, now);
-                clocks::follow(db, incident, before, now)?;
+                clocks::follow_joined(db, seq, incident, severity, now)?;
                 if let Some(entry) = joined.entry {
                     incidents::note(db, seq, incident, &entry)?;
                 }

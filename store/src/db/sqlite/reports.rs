@@ -11,7 +11,7 @@ use super::{
     super::{
         Coverage, DbError, IncidentFigures, NewReport, REPORTS_MAX, Report, ReportInfo, Reports,
         RuleFigure,
-        report::{TOP_MAX, Tally, check, is_technique},
+        report::{TOP_MAX, Tally, check},
     },
     Sqlite,
     incident_rows::{COLUMNS, stored},
@@ -158,7 +158,8 @@ fn coverage(db: &Connection, at: Timestamp) -> Result<Coverage, DbError> {
         // is one that it is about.
         let text: String = row.get(0)?;
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
-        techniques.extend(words.filter(|word| is_technique(word)).map(str::to_owned));
+        techniques
+            .extend(words.filter(|word| event::technique_of(word).is_some()).map(str::to_owned));
     }
     Ok(Coverage { rules, techniques: techniques.len() as u64 })
 }

@@ -2,13 +2,19 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use event::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    super::{Activated, DbError, RuleActivation, RuleCause, RuleChange, RuleText, RuleVersion},
+    super::{
+        Activated, DbError, RuleActivation, RuleCause, RuleChange, RuleHistory, RuleText,
+        RuleVersion,
+    },
+    Sqlite,
     sql::{level, rank, time, word},
 };
+use crate::Scope;
 
 /// Activations of one rule that are listed, the latest.
 const VERSIONS_MAX: i64 = 1_000;
@@ -16,7 +22,34 @@ const VERSIONS_MAX: i64 = 1_000;
 const COLUMNS: &str = "a.id, a.version, t.title, t.level, a.began, a.began_cause, a.began_by,
     a.ended, a.ended_cause, a.ended_by";
 
-pub(super) fn activate(
+#[async_trait]
+impl RuleHistory for Sqlite {
+    async fn activate_rules(
+        &self,
+        rules: Vec<RuleText>,
+        cause: RuleCause,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Activated, DbError> {
+        let by = by.to_owned();
+        self.pool.write(move |tx| activate(tx, &rules, cause, &by, now)).await
+    }
+
+    async fn rules_at(&self, _: &Scope, at: Timestamp) -> Result<Vec<RuleActivation>, DbError> {
+        self.pool.read(move |tx| in_force_at(tx, at)).await
+    }
+
+    async fn rules_in_force(&self) -> Result<Vec<RuleText>, DbError> {
+        self.pool.read(in_force).await
+    }
+
+    async fn rule_versions(&self, _: &Scope, id: &str) -> Result<Vec<RuleVersion>, DbError> {
+        let id = id.to_owned();
+        self.pool.read(move |tx| versions(tx, &id)).await
+    }
+}
+
+fn activate(
     db: &Connection,
     rules: &[RuleText],
     cause: RuleCause,
@@ -75,7 +108,7 @@ fn not_before_the_last(db: &Connection, now: Timestamp) -> Result<i64, DbError> 
     Ok(now.as_nanos().max(last.unwrap_or(i64::MIN)))
 }
 
-pub(super) fn at(db: &Connection, at: Timestamp) -> Result<Vec<RuleActivation>, DbError> {
+fn in_force_at(db: &Connection, at: Timestamp) -> Result<Vec<RuleActivation>, DbError> {
     let at = at.as_nanos();
     db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM rule_activation a JOIN rule_text t USING (id, version)
@@ -85,7 +118,7 @@ pub(super) fn at(db: &Connection, at: Timestamp) -> Result<Vec<RuleActivation>, 
     .collect()
 }
 
-pub(super) fn in_force(db: &Connection) -> Result<Vec<RuleText>, DbError> {
+fn in_force(db: &Connection) -> Result<Vec<RuleText>, DbError> {
     db.prepare_cached(
         "SELECT a.id, a.version, t.title, t.level, t.text, a.path
          FROM rule_activation a JOIN rule_text t USING (id, version)
@@ -104,7 +137,7 @@ pub(super) fn in_force(db: &Connection) -> Result<Vec<RuleText>, DbError> {
     .collect()
 }
 
-pub(super) fn versions(db: &Connection, id: &str) -> Result<Vec<RuleVersion>, DbError> {
+fn versions(db: &Connection, id: &str) -> Result<Vec<RuleVersion>, DbError> {
     db.prepare_cached(&format!(
         "SELECT {COLUMNS}, t.text FROM rule_activation a JOIN rule_text t USING (id, version)
          WHERE a.id = ? ORDER BY a.seq DESC LIMIT ?"
